@@ -1,1 +1,8 @@
-export {};
+// Registered memory for datapath I/O: regions, slots, slices, scatter-gather arrays. No dependency, no native code.
+
+export { DemiError, type DemiErrorOptions } from './error.ts';
+export type { Gatherable } from './gatherable.ts';
+export { heapRegion, MAX_REGION_BYTES, Region, type RegionOptions } from './region.ts';
+export { ScatterGatherArray } from './scatter-gather-array.ts';
+export { RELEASED, Slice } from './slice.ts';
+export { POISON, SlotPool, type SlotPoolOptions } from './slot-pool.ts';

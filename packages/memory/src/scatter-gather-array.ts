@@ -1,0 +1,108 @@
+// A scatter-gather array: the message that applications push and pop, as a list of slices.
+
+import { DemiError } from './error.ts';
+import type { Slice } from './slice.ts';
+import type { SlotPool } from './slot-pool.ts';
+
+/**
+ * A list of slices, each holding a reference of its own. Arrays are pooled: `free` ends every use of the object.
+ *
+ * `segments[0 … count - 1]` are the slices in order; what lies behind `count` is left over from earlier uses.
+ */
+export class ScatterGatherArray {
+  readonly pool: SlotPool;
+  readonly segments: Slice[];
+  count: number;
+  /** False once freed. */
+  live: boolean;
+
+  /** Use `SlotPool.array` or `SlotPool.allocArray`. */
+  constructor(pool: SlotPool) {
+    this.pool = pool;
+    this.segments = [];
+    this.count = 0;
+    this.live = false;
+  }
+
+  /** Adds a slice at the end and takes over its reference. */
+  append(slice: Slice): void {
+    if (this.count < this.segments.length) this.segments[this.count] = slice;
+    else this.segments.push(slice);
+    this.count++;
+  }
+
+  /** Bytes in all slices. */
+  get lengthBytes(): number {
+    let total = 0;
+    for (let i = 0; i < this.count; i++) total += this.segments[i]!.length;
+    return total;
+  }
+
+  /**
+   * Gives every reference up and recycles the array.
+   *
+   * @throws ERR_DEMI_STALE_ARRAY when it has been freed already.
+   */
+  free(): void {
+    if (!this.live) throw new DemiError('ERR_DEMI_STALE_ARRAY', 'this scatter-gather array has been freed');
+    for (let i = 0; i < this.count; i++) this.segments[i]!.release();
+    this.count = 0;
+    this.live = false;
+    this.pool.recycleArray(this);
+  }
+
+  /** Copies into `target` at `targetOffset`; returns the bytes copied, fewer than `lengthBytes` when it ends first. */
+  copyTo(target: Uint8Array, targetOffset = 0): number {
+    let at = targetOffset;
+    for (let i = 0; i < this.count && at < target.length; i++) {
+      const slice = this.segments[i]!;
+      const length = Math.min(slice.length, target.length - at);
+      target.set(slice.pool.region.bytes.subarray(slice.offset, slice.offset + length), at);
+      at += length;
+    }
+    return at - targetOffset;
+  }
+
+  /** Copies `source` into the slices from their start; returns the bytes copied. */
+  copyFrom(source: Uint8Array): number {
+    let at = 0;
+    for (let i = 0; i < this.count && at < source.length; i++) {
+      const slice = this.segments[i]!;
+      const length = Math.min(slice.length, source.length - at);
+      slice.pool.region.bytes.set(source.subarray(at, at + length), slice.offset);
+      at += length;
+    }
+    return at;
+  }
+
+  /** The bytes as one fresh copy. */
+  toBytes(): Uint8Array {
+    const copy = new Uint8Array(this.lengthBytes);
+    this.copyTo(copy);
+    return copy;
+  }
+
+  /** A second array over the same bytes, with references of its own. */
+  share(): ScatterGatherArray {
+    const copy = this.pool.array();
+    for (let i = 0; i < this.count; i++) copy.append(this.segments[i]!.share());
+    return copy;
+  }
+
+  /** Shortens the array to its first `lengthBytes` bytes, releasing what lies behind. */
+  truncate(lengthBytes: number): void {
+    let left = lengthBytes;
+    let kept = 0;
+    for (let i = 0; i < this.count; i++) {
+      const slice = this.segments[i]!;
+      if (left <= 0) {
+        slice.release();
+        continue;
+      }
+      if (slice.length > left) slice.length = left;
+      left -= slice.length;
+      kept++;
+    }
+    this.count = kept;
+  }
+}

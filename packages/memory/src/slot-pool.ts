@@ -1,0 +1,235 @@
+// Slots of one size in one region: reference counts, the free list, and the pooled slices and arrays that hold them.
+
+import { DemiError } from './error.ts';
+import type { Region } from './region.ts';
+import { ScatterGatherArray } from './scatter-gather-array.ts';
+import { Slice } from './slice.ts';
+
+/** Byte that fills a freed slot in debug mode. */
+export const POISON = 0xdb;
+
+export interface SlotPoolOptions {
+  /** Bytes per slot: a power of two, at least 256. */
+  slotSizeBytes: number;
+  /** Bytes in front of an allocated slice, where the stack writes headers. Default 128. */
+  headroomBytes?: number;
+  /** Slots that only `allocReserved` hands out, so that the stack works when applications hold everything else. */
+  reserveSlots?: number;
+  /** Poison freed slots, never recycle slices, name the place a stale one was released. Slow. */
+  debug?: boolean;
+}
+
+/**
+ * The slots of a region.
+ *
+ * A slot is free, or has one reference per holder: a slice, a descriptor that a device owns, a frame under way. Slices
+ * and arrays are recycled, so that the steady state allocates nothing.
+ */
+export class SlotPool {
+  readonly region: Region;
+  readonly slotSizeBytes: number;
+  /** log2 of `slotSizeBytes`: `offset >> slotShift` is the slot an offset lies in. */
+  readonly slotShift: number;
+  readonly slotCount: number;
+  readonly headroomBytes: number;
+  readonly reserveSlots: number;
+  readonly debug: boolean;
+  /** References per slot; 0 is free. */
+  readonly references: Int32Array;
+  /** How often each slot has been freed: tells a slot from its earlier lives. */
+  readonly generations: Int32Array;
+  /** Slots that are free. */
+  freeSlots: number;
+  /** How often an allocation found nothing. */
+  exhausted: number;
+  // Last in, first out: the slot freed last is the one most likely still in the cache.
+  private readonly freeStack: Int32Array;
+  private readonly idleSlices: Slice[];
+  private idleSliceCount: number;
+  private readonly idleArrays: ScatterGatherArray[];
+  private idleArrayCount: number;
+
+  constructor(region: Region, options: SlotPoolOptions) {
+    const { slotSizeBytes, headroomBytes = 128, reserveSlots = 0, debug = false } = options;
+    if (slotSizeBytes < 256 || (slotSizeBytes & (slotSizeBytes - 1)) !== 0) {
+      throw new DemiError(
+        'ERR_DEMI_SLOT_SIZE',
+        `a slot is a power of two of at least 256 bytes, not ${slotSizeBytes}`,
+      );
+    }
+    const slotCount = Math.floor(region.lengthBytes / slotSizeBytes);
+    if (slotCount === 0 || reserveSlots >= slotCount || headroomBytes >= slotSizeBytes) {
+      throw new DemiError(
+        'ERR_DEMI_SLOT_SIZE',
+        `${slotCount} slots of ${slotSizeBytes} bytes cannot hold a reserve of ${reserveSlots} and a headroom of ${headroomBytes}`,
+      );
+    }
+    this.region = region;
+    this.slotSizeBytes = slotSizeBytes;
+    this.slotShift = 31 - Math.clz32(slotSizeBytes);
+    this.slotCount = slotCount;
+    this.headroomBytes = headroomBytes;
+    this.reserveSlots = reserveSlots;
+    this.debug = debug;
+    this.references = new Int32Array(slotCount);
+    this.generations = new Int32Array(slotCount);
+    this.freeStack = new Int32Array(slotCount);
+    for (let i = 0; i < slotCount; i++) this.freeStack[i] = slotCount - 1 - i;
+    this.freeSlots = slotCount;
+    this.exhausted = 0;
+    this.idleSlices = [];
+    this.idleSliceCount = 0;
+    this.idleArrays = [];
+    this.idleArrayCount = 0;
+  }
+
+  /** A free slot with one reference, or -1 when only the reserve is left. */
+  allocSlot(): number {
+    if (this.freeSlots <= this.reserveSlots) {
+      this.exhausted++;
+      return -1;
+    }
+    return this.takeFree();
+  }
+
+  /** As `allocSlot`, from the reserve too: for headers, acknowledgements, the fill ring. */
+  allocReserved(): number {
+    if (this.freeSlots === 0) {
+      this.exhausted++;
+      return -1;
+    }
+    return this.takeFree();
+  }
+
+  private takeFree(): number {
+    const slot = this.freeStack[--this.freeSlots]!;
+    this.references[slot] = 1;
+    return slot;
+  }
+
+  /** One more reference to a slot that has some. */
+  retain(slot: number): void {
+    const count = this.references[slot]!;
+    if (count <= 0) throw notHeld(slot);
+    this.references[slot] = count + 1;
+  }
+
+  /** One reference less; the last one frees the slot. */
+  release(slot: number): void {
+    const count = this.references[slot]!;
+    if (!(count > 0)) throw notHeld(slot);
+    this.references[slot] = count - 1;
+    if (count === 1) this.free(slot);
+  }
+
+  private free(slot: number): void {
+    this.generations[slot] = (this.generations[slot]! + 1) | 0;
+    if (this.debug) {
+      const start = slot << this.slotShift;
+      this.region.bytes.fill(POISON, start, start + this.slotSizeBytes);
+    }
+    this.freeStack[this.freeSlots++] = slot;
+  }
+
+  /** Offset of a slot's first byte in the region. */
+  slotOffset(slot: number): number {
+    return slot << this.slotShift;
+  }
+
+  /** Bytes that one allocated slice can hold. */
+  get capacityBytes(): number {
+    return this.slotSizeBytes - this.headroomBytes;
+  }
+
+  /** A slice of bytes in `slot`, taking over one reference that the caller holds. */
+  slice(slot: number, offset: number, length: number): Slice {
+    const slice = this.idleSliceCount > 0 ? this.idleSlices[--this.idleSliceCount]! : new Slice(this);
+    slice.slot = slot;
+    slice.offset = offset;
+    slice.length = length;
+    return slice;
+  }
+
+  /** Takes a released slice back; called by `Slice.release`. */
+  recycleSlice(slice: Slice): void {
+    if (this.debug) {
+      slice.releasedAt = new Error().stack?.split('\n').slice(3, 6).join(' <- ').trim();
+      return;
+    }
+    if (this.idleSliceCount < this.idleSlices.length) this.idleSlices[this.idleSliceCount] = slice;
+    else this.idleSlices.push(slice);
+    this.idleSliceCount++;
+  }
+
+  /**
+   * A slice of up to `capacityBytes` writable bytes behind the headroom, or `undefined` when the pool is empty.
+   *
+   * @throws ERR_DEMI_OUT_OF_RANGE when `lengthBytes` is negative or does not fit in one slot.
+   */
+  alloc(lengthBytes: number): Slice | undefined {
+    if (!(lengthBytes >= 0 && lengthBytes <= this.slotSizeBytes - this.headroomBytes)) {
+      throw new DemiError(
+        'ERR_DEMI_OUT_OF_RANGE',
+        `a slot holds at most ${this.capacityBytes} bytes behind its headroom, not ${lengthBytes}`,
+      );
+    }
+    const slot = this.allocSlot();
+    if (slot < 0) return undefined;
+    return this.slice(slot, (slot << this.slotShift) + this.headroomBytes, lengthBytes);
+  }
+
+  /** An empty scatter-gather array. */
+  array(): ScatterGatherArray {
+    const array =
+      this.idleArrayCount > 0 ? this.idleArrays[--this.idleArrayCount]! : new ScatterGatherArray(this);
+    array.live = true;
+    return array;
+  }
+
+  /** Takes a freed array back; called by `ScatterGatherArray.free`. */
+  recycleArray(array: ScatterGatherArray): void {
+    if (this.debug) return;
+    if (this.idleArrayCount < this.idleArrays.length) this.idleArrays[this.idleArrayCount] = array;
+    else this.idleArrays.push(array);
+    this.idleArrayCount++;
+  }
+
+  /**
+   * An array of `lengthBytes` writable bytes in slices of at most `sliceBytes`, or `undefined` when the pool has too few
+   * slots.
+   */
+  allocArray(lengthBytes: number, sliceBytes: number = this.capacityBytes): ScatterGatherArray | undefined {
+    const array = this.array();
+    let left = lengthBytes;
+    do {
+      const slice = this.alloc(left < sliceBytes ? left : sliceBytes);
+      if (slice === undefined) {
+        array.free();
+        return undefined;
+      }
+      array.append(slice);
+      left -= slice.length;
+    } while (left > 0);
+    return array;
+  }
+
+  /** Whether a view lies in this pool's region, so that it can be sent without a copy. */
+  holds(view: ArrayBufferView): boolean {
+    return view.buffer === this.region.buffer;
+  }
+
+  /** A slice of the bytes under a view of this pool's region; they must lie in one slot that is in use. */
+  sliceOf(view: ArrayBufferView): Slice | undefined {
+    const { byteOffset, byteLength } = view;
+    if (view.buffer !== this.region.buffer || byteLength === 0) return undefined;
+    const slot = byteOffset >> this.slotShift;
+    if (slot >= this.slotCount || (byteOffset + byteLength - 1) >> this.slotShift !== slot) return undefined;
+    if (this.references[slot]! <= 0) return undefined;
+    this.references[slot] = this.references[slot]! + 1;
+    return this.slice(slot, byteOffset, byteLength);
+  }
+}
+
+function notHeld(slot: number): DemiError {
+  return new DemiError('ERR_DEMI_SLOT_NOT_HELD', `slot ${slot} has no reference left to take or give up`);
+}
