@@ -82,7 +82,7 @@ export const PROGRAM_TYPE_SCHED_CLS = 3;
 export const PROGRAM_TYPE_XDP = 6;
 
 /** BPF_F_XDP_HAS_FRAGS: the program understands packets of several buffers (MTU above 3506, XDP_USE_SG). */
-export const PROGRAM_XDP_HAS_FRAGS : number = 1 << 5;
+export const PROGRAM_XDP_HAS_FRAGS: number = 1 << 5;
 
 // enum bpf_attach_type
 export const ATTACH_XDP = 37;
@@ -101,8 +101,8 @@ export const MAP_TYPE_DEVMAP_HASH = 25;
 export const MAP_TYPE_RINGBUF = 27;
 
 // Flags of map creation.
-export const MAP_NO_PREALLOC : number = 1 << 0;
-export const MAP_MMAPABLE : number = 1 << 10;
+export const MAP_NO_PREALLOC: number = 1 << 0;
+export const MAP_MMAPABLE: number = 1 << 10;
 
 // Flags of map update.
 /** Create or replace. */
@@ -113,8 +113,8 @@ export const UPDATE_NO_EXIST = 1;
 export const UPDATE_EXIST = 2;
 
 // Flags of an XDP attachment (linux/if_link.h).
-export const XDP_FLAGS_SKB_MODE : number = 1 << 1;
-export const XDP_FLAGS_DRV_MODE : number = 1 << 2;
+export const XDP_FLAGS_SKB_MODE: number = 1 << 1;
+export const XDP_FLAGS_DRV_MODE: number = 1 << 2;
 
 /** BPF_F_TEST_XDP_LIVE_FRAMES: what the program transmits, redirects or passes really happens. */
-export const TEST_XDP_LIVE_FRAMES : number = 1 << 1;
+export const TEST_XDP_LIVE_FRAMES: number = 1 << 1;

@@ -5,5 +5,21 @@ export type { Assembly } from './assembler/emitter.ts';
 export { decode, encode, INSTRUCTION_BYTES, type Instruction } from './assembler/instruction.ts';
 export { disassemble, list } from './assembler/listing.ts';
 export * from './assembler/register.ts';
+export {
+  type LinkInfo,
+  linkHolders,
+  linkInfo,
+  queryXdp,
+  type XdpAttachment,
+  type XdpMode,
+} from './attachment.ts';
 export * from './constants.ts';
 export * from './error.ts';
+export * from './link.ts';
+export * from './maps/array.ts';
+export * from './maps/hash.ts';
+export * from './maps/map.ts';
+export * from './maps/per-cpu.ts';
+export * from './maps/redirect.ts';
+export * from './maps/ring-buffer.ts';
+export * from './program.ts';
