@@ -1,5 +1,7 @@
 // The doors to the Linux kernel. Nothing is loaded until a door is opened.
 
+export * from './af-xdp.ts';
+export { XdpRing } from './af-xdp-ring.ts';
 export * from './affinity.ts';
 export * from './clock.ts';
 export * from './cpu-time.ts';
