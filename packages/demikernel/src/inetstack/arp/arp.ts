@@ -1,0 +1,369 @@
+// The address resolution protocol (RFC 826) with the cache it fills: requests, replies, ageing, announcements.
+
+import { EHOSTUNREACH } from '../../runtime/errno.ts';
+import type { PacketDevice } from '../../runtime/packet-device.ts';
+import { Frame } from '../../runtime/packet-device.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
+import { FlowTable } from '../flow-table.ts';
+import type { Route, RouteListener } from '../ipv4/route.ts';
+import { macHighOf, macLowOf } from '../loopback.ts';
+import {
+  NEIGHBOUR_FAILED,
+  NEIGHBOUR_INCOMPLETE,
+  NEIGHBOUR_PERMANENT,
+  NEIGHBOUR_REACHABLE,
+  NEIGHBOUR_REFRESHING,
+  NEIGHBOUR_UNKNOWN,
+  Neighbour,
+  type NeighbourOwner,
+  type NeighbourWaiter,
+} from './neighbour.ts';
+import { ARP_REPLY, ARP_REQUEST, isArpForIpv4, PACKET_BYTES, writeArp } from './packet.ts';
+
+export const ARP_COUNTERS = [
+  'requestsReceived',
+  'repliesReceived',
+  'requestsSent',
+  'repliesSent',
+  'malformed',
+  'unsolicitedIgnored',
+  'conflicts',
+  'failures',
+  'evicted',
+  'tableFull',
+  'noSlot',
+] as const;
+const REQUESTS_RECEIVED = 0;
+const REPLIES_RECEIVED = 1;
+const REQUESTS_SENT = 2;
+const REPLIES_SENT = 3;
+const MALFORMED = 4;
+const UNSOLICITED_IGNORED = 5;
+const CONFLICTS = 6;
+const FAILURES = 7;
+const EVICTED = 8;
+const TABLE_FULL = 9;
+const NO_SLOT = 10;
+
+/** Where neighbours come from when somebody else speaks ARP for this address: the kernel's table. */
+export interface NeighbourSource {
+  /** Asks for an address; the answer comes through the sink, in this call or later, or never. */
+  resolve(address: number, sink: NeighbourSink): void;
+}
+
+export interface NeighbourSink {
+  /** @param mac six bytes, copied */
+  neighbourKnown(address: number, mac: Uint8Array): void;
+  neighbourFailed(address: number): void;
+}
+
+export interface ArpOptions {
+  /** Neighbours kept at most. Default 1024. */
+  neighbours?: number;
+  /** First wait for a reply; doubles with every attempt. Default 100 ms. */
+  retryUs?: number;
+  /** Requests before a neighbour is given up. Default 5. */
+  attempts?: number;
+  /** How long an answer counts as fresh. Default 60 s; RFC 1122 section 2.3.2.1 asks for the order of a minute. */
+  reachableUs?: number;
+  /** After a failure nobody is asked for this long. Default 1 s, which also keeps to one request per second (RFC 1122). */
+  holdDownUs?: number;
+}
+
+const ETHERNET_BYTES = 14;
+const DEFERRED = 1;
+
+/** Neighbours by address, and the protocol that finds them. */
+export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
+  readonly counters: Float64Array;
+  private readonly device: PacketDevice;
+  private readonly runtime: Runtime;
+  private readonly address: number;
+  private readonly source: NeighbourSource | undefined;
+  private readonly table: FlowTable<Neighbour>;
+  private readonly capacity: number;
+  private readonly retryUs: number;
+  private readonly attempts: number;
+  private readonly reachableUs: number;
+  private readonly holdDownUs: number;
+  private readonly frame: Frame;
+  private readonly ownHigh: number;
+  private readonly ownLow: number;
+  /** Listeners of routes that were ready when they asked. */
+  private deferred: NeighbourWaiter[];
+  private readonly deferredTimer: Timer;
+
+  constructor(
+    device: PacketDevice,
+    runtime: Runtime,
+    address: number,
+    source: NeighbourSource | undefined,
+    options: ArpOptions = {},
+  ) {
+    this.device = device;
+    this.runtime = runtime;
+    this.address = address;
+    this.source = source;
+    this.counters = runtime.metrics.counters('arp', ARP_COUNTERS);
+    this.table = new FlowTable<Neighbour>(runtime.random.int32());
+    this.capacity = options.neighbours ?? 1024;
+    this.retryUs = options.retryUs ?? 100_000;
+    this.attempts = options.attempts ?? 5;
+    this.reachableUs = options.reachableUs ?? 60_000_000;
+    this.holdDownUs = options.holdDownUs ?? 1_000_000;
+    this.frame = new Frame();
+    this.ownHigh = macHighOf(device.macAddress);
+    this.ownLow = macLowOf(device.macAddress);
+    this.deferred = [];
+    this.deferredTimer = new Timer(this, DEFERRED);
+  }
+
+  /** Neighbours in the table. */
+  get count(): number {
+    return this.table.count;
+  }
+
+  /** The neighbour of an address of the link, made when it is not there; `undefined` when the table is full of used ones. */
+  neighbour(address: number): Neighbour | undefined {
+    const known = this.table.get(address | 0, 0);
+    if (known !== undefined) return known;
+    if (this.table.count >= this.capacity && !this.evict()) {
+      this.counters[TABLE_FULL]!++;
+      return undefined;
+    }
+    const neighbour = new Neighbour(address | 0, this);
+    this.table.set(address | 0, 0, neighbour);
+    return neighbour;
+  }
+
+  /** Enters a neighbour that never ages. */
+  addPermanent(address: number, mac: Uint8Array): Neighbour | undefined {
+    const neighbour = this.neighbour(address);
+    if (neighbour === undefined) return undefined;
+    this.runtime.timers.cancel(neighbour.timer);
+    neighbour.learn(macHighOf(mac), macLowOf(mac), NEIGHBOUR_PERMANENT);
+    this.wake(neighbour, 0);
+    return neighbour;
+  }
+
+  /** Calls the listener once the route's neighbour is known or given up; never within this call. */
+  resolve(route: Route, listener: RouteListener): void {
+    const { neighbour } = route;
+    if (neighbour.ready) {
+      this.deferred.push({ route, listener });
+      this.runtime.timers.arm(this.deferredTimer, 0);
+      return;
+    }
+    neighbour.waiters.push({ route, listener });
+    // A neighbour that was evicted meanwhile comes back; if another took its place, this one lives on outside the table.
+    if (this.table.get(neighbour.address, 0) === undefined) this.table.set(neighbour.address, 0, neighbour);
+    if (neighbour.state === NEIGHBOUR_UNKNOWN) {
+      neighbour.state = NEIGHBOUR_INCOMPLETE;
+      neighbour.attempts = 0;
+      this.ask(neighbour);
+    }
+  }
+
+  cancelResolve(route: Route, listener: RouteListener): void {
+    removeWaiter(route.neighbour.waiters, route, listener);
+    removeWaiter(this.deferred, route, listener);
+  }
+
+  /** Tells the link our address (RFC 5227 section 2.3: an announcement is a request for oneself). */
+  announce(): void {
+    if (this.source !== undefined) return;
+    this.send(ARP_REQUEST, -1, 0xffff, 0, 0, this.address);
+  }
+
+  /** Takes an ARP frame and its slot's reference. @param offset where the ARP packet begins */
+  receive(offset: number, lengthBytes: number): void {
+    const pool = this.device.pool;
+    this.handle(pool.region.view, offset, lengthBytes);
+    pool.release(offset >> pool.slotShift);
+  }
+
+  private handle(view: DataView, offset: number, lengthBytes: number): void {
+    if (!isArpForIpv4(view, offset, lengthBytes)) {
+      this.counters[MALFORMED]!++;
+      return;
+    }
+    const opcode = view.getUint16(offset + 6);
+    const senderHigh = view.getInt32(offset + 8);
+    const senderLow = view.getUint16(offset + 12);
+    const sender = view.getInt32(offset + 14);
+    const target = view.getInt32(offset + 24);
+    // A group address cannot be a sender's (RFC 826 assumes one station; a spoofed one would make us flood).
+    if ((opcode !== ARP_REQUEST && opcode !== ARP_REPLY) || (senderHigh & 0x01000000) !== 0) {
+      this.counters[MALFORMED]!++;
+      return;
+    }
+    this.counters[opcode === ARP_REQUEST ? REQUESTS_RECEIVED : REPLIES_RECEIVED]!++;
+    if (this.source !== undefined) return;
+    if (sender === this.address) {
+      // Somebody else uses our address (RFC 5227 section 2.4); our own frames do not come back from a device.
+      if (senderHigh !== this.ownHigh || senderLow !== this.ownLow) this.counters[CONFLICTS]!++;
+      return;
+    }
+    const forUs = opcode === ARP_REQUEST && target === this.address;
+    if (sender !== 0) this.update(sender, senderHigh, senderLow, forUs);
+    if (forUs) this.send(ARP_REPLY, senderHigh, senderLow, senderHigh, senderLow, sender);
+  }
+
+  /** RFC 826's merge: existing entries are updated by anything, new ones made only for who asks for us. */
+  private update(address: number, macHigh: number, macLow: number, create: boolean): void {
+    let neighbour = this.table.get(address, 0);
+    if (neighbour === undefined) {
+      if (!create || this.table.count >= this.capacity) {
+        this.counters[UNSOLICITED_IGNORED]!++;
+        return;
+      }
+      neighbour = this.neighbour(address)!;
+    }
+    if (neighbour.state !== NEIGHBOUR_PERMANENT) this.confirm(neighbour, macHigh, macLow);
+  }
+
+  private confirm(neighbour: Neighbour, macHigh: number, macLow: number): void {
+    neighbour.learn(macHigh, macLow, NEIGHBOUR_REACHABLE);
+    neighbour.used = neighbour.waiters.length > 0;
+    this.runtime.timers.arm(neighbour.timer, this.reachableUs);
+    this.wake(neighbour, 0);
+  }
+
+  neighbourKnown(address: number, mac: Uint8Array): void {
+    const neighbour = this.table.get(address | 0, 0);
+    if (neighbour === undefined || neighbour.state === NEIGHBOUR_PERMANENT) return;
+    this.confirm(neighbour, macHighOf(mac), macLowOf(mac));
+  }
+
+  neighbourFailed(address: number): void {
+    const neighbour = this.table.get(address | 0, 0);
+    if (neighbour === undefined || neighbour.state === NEIGHBOUR_PERMANENT) return;
+    this.fail(neighbour);
+  }
+
+  neighbourTimer(neighbour: Neighbour): void {
+    switch (neighbour.state) {
+      case NEIGHBOUR_REACHABLE:
+        if (!neighbour.used) {
+          this.forget(neighbour);
+          return;
+        }
+        neighbour.state = NEIGHBOUR_REFRESHING;
+        neighbour.attempts = 0;
+        this.ask(neighbour);
+        return;
+      case NEIGHBOUR_INCOMPLETE:
+      case NEIGHBOUR_REFRESHING:
+        if (neighbour.attempts >= this.attempts) this.fail(neighbour);
+        else this.ask(neighbour);
+        return;
+      case NEIGHBOUR_FAILED:
+        if (neighbour.waiters.length === 0) {
+          this.forget(neighbour);
+          return;
+        }
+        neighbour.state = NEIGHBOUR_INCOMPLETE;
+        neighbour.attempts = 0;
+        this.ask(neighbour);
+    }
+  }
+
+  onTimer(): void {
+    const due = this.deferred;
+    this.deferred = [];
+    for (const { route, listener } of due) listener.routeReady(route);
+  }
+
+  /** Stops every timer. */
+  close(): void {
+    this.table.forEach(neighbour => this.runtime.timers.cancel(neighbour.timer));
+    this.runtime.timers.cancel(this.deferredTimer);
+    this.deferred = [];
+  }
+
+  /** Sends a request: to everybody at first, to the known address when an entry is refreshed (RFC 1122 section 2.3.2.1). */
+  private ask(neighbour: Neighbour): void {
+    const delayUs = this.retryUs * 2 ** neighbour.attempts;
+    neighbour.attempts++;
+    this.runtime.timers.arm(neighbour.timer, delayUs);
+    if (this.source !== undefined) {
+      this.source.resolve(neighbour.address, this);
+      return;
+    }
+    const unicast = neighbour.state === NEIGHBOUR_REFRESHING && neighbour.attempts === 1;
+    const high = unicast ? neighbour.macHigh : -1;
+    this.send(ARP_REQUEST, high, unicast ? neighbour.macLow : 0xffff, 0, 0, neighbour.address);
+  }
+
+  private fail(neighbour: Neighbour): void {
+    this.counters[FAILURES]!++;
+    neighbour.state = NEIGHBOUR_FAILED;
+    neighbour.ready = false;
+    this.runtime.timers.arm(neighbour.timer, this.holdDownUs);
+    this.wake(neighbour, EHOSTUNREACH);
+  }
+
+  private wake(neighbour: Neighbour, errno: number): void {
+    if (neighbour.waiters.length === 0) return;
+    // Who is called may ask again, so the list is emptied first.
+    for (const { route, listener } of neighbour.waiters.splice(0)) {
+      if (errno === 0) listener.routeReady(route);
+      else listener.routeFailed(route, errno);
+    }
+  }
+
+  private forget(neighbour: Neighbour): void {
+    this.runtime.timers.cancel(neighbour.timer);
+    neighbour.state = NEIGHBOUR_UNKNOWN;
+    neighbour.ready = false;
+    if (this.table.get(neighbour.address, 0) === neighbour) this.table.delete(neighbour.address, 0);
+  }
+
+  /** Makes room: drops a neighbour that nobody waits for and nobody has used lately. */
+  private evict(): boolean {
+    let victim: Neighbour | undefined;
+    this.table.forEach(neighbour => {
+      if (neighbour.waiters.length > 0 || neighbour.state === NEIGHBOUR_PERMANENT) return;
+      if (victim === undefined || (victim.used && !neighbour.used)) victim = neighbour;
+    });
+    if (victim === undefined) return false;
+    this.counters[EVICTED]!++;
+    this.forget(victim);
+    return true;
+  }
+
+  private send(
+    opcode: number,
+    toHigh: number,
+    toLow: number,
+    targetHigh: number,
+    targetLow: number,
+    target: number,
+  ): void {
+    const { device, frame } = this;
+    const slot = device.transmitRoom() > 0 ? device.pool.allocReserved() : -1;
+    if (slot < 0) {
+      this.counters[NO_SLOT]!++;
+      return;
+    }
+    const offset = device.pool.slotOffset(slot) + 64;
+    const view = device.pool.region.view;
+    view.setInt32(offset, toHigh);
+    view.setUint16(offset + 4, toLow);
+    view.setInt32(offset + 6, this.ownHigh);
+    view.setUint16(offset + 10, this.ownLow);
+    view.setUint16(offset + 12, 0x0806);
+    const { address, ownHigh, ownLow } = this;
+    writeArp(view, offset + ETHERNET_BYTES, opcode, ownHigh, ownLow, address, targetHigh, targetLow, target);
+    frame.clear();
+    frame.append(offset, ETHERNET_BYTES + PACKET_BYTES);
+    device.transmit(frame);
+    this.counters[opcode === ARP_REQUEST ? REQUESTS_SENT : REPLIES_SENT]!++;
+  }
+}
+
+function removeWaiter(waiters: NeighbourWaiter[], route: Route, listener: RouteListener): void {
+  const index = waiters.findIndex(waiter => waiter.route === route && waiter.listener === listener);
+  if (index >= 0) waiters.splice(index, 1);
+}

@@ -1,0 +1,71 @@
+// The Internet checksum (RFC 1071) over bytes of a region. Where the field lies in a header is the headers' business.
+
+/**
+ * Adds `length` bytes at `offset` to a partial sum, as big-endian 16-bit words.
+ *
+ * Pieces chain: pass the result of one as `sum` of the next. Every piece but the last must have an even length; an odd
+ * last byte counts as the high half of a word (RFC 1071 section 4.1). For an odd piece in the middle, swap the bytes of
+ * the partial sum of what follows it: see {@link swapSum}.
+ *
+ * @param length at most 65535
+ * @param sum result of an earlier call, or 0
+ * @returns a partial sum of at most 18 bits
+ */
+export function sumBytes(view: DataView, offset: number, length: number, sum: number): number {
+  // High and low halves are summed apart, so that neither accumulator leaves int32: 64 KiB give 2^14 words each.
+  let high = 0;
+  let low = sum | 0;
+  let at = offset;
+  const unrolledEnd = offset + (length & ~15);
+  while (at < unrolledEnd) {
+    const a = view.getInt32(at);
+    const b = view.getInt32(at + 4);
+    const c = view.getInt32(at + 8);
+    const d = view.getInt32(at + 12);
+    high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
+    low = (low + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
+    at += 16;
+  }
+  const end = offset + length;
+  while (at + 2 <= end) {
+    low = (low + view.getUint16(at)) | 0;
+    at += 2;
+  }
+  if (at < end) low = (low + (view.getUint8(at) << 8)) | 0;
+  return (high & 0xffff) + (high >>> 16) + (low & 0xffff) + (low >>> 16);
+}
+
+/** The value of a checksum field: the partial sum folded to 16 bits and complemented. */
+export function foldChecksum(sum: number): number {
+  const once = (sum & 0xffff) + (sum >>> 16);
+  return ~(once + (once >>> 16)) & 0xffff;
+}
+
+/** A partial sum folded to 16 bits, not complemented: what a device that finishes checksums wants in the field. */
+export function foldSum(sum: number): number {
+  const once = (sum & 0xffff) + (sum >>> 16);
+  return (once + (once >>> 16)) & 0xffff;
+}
+
+/** The partial sum of the same bytes moved by one: byte swap commutes with the sum (RFC 1071 section 2B). */
+export function swapSum(sum: number): number {
+  const folded = foldSum(sum);
+  return ((folded & 0xff) << 8) | (folded >>> 8);
+}
+
+/** Partial sum of the pseudo header of UDP and TCP over IPv4 (RFC 768, RFC 9293 section 3.1). */
+export function pseudoHeaderSum(
+  source: number,
+  destination: number,
+  protocol: number,
+  lengthBytes: number,
+): number {
+  const sum =
+    (source >>> 16) +
+    (source & 0xffff) +
+    (destination >>> 16) +
+    (destination & 0xffff) +
+    protocol +
+    (lengthBytes & 0xffff);
+  return (sum & 0xffff) + (sum >>> 16);
+}

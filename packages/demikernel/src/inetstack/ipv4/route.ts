@@ -1,0 +1,57 @@
+// A route to one destination, as transports hold it. How it is chosen is routing.ts.
+
+import type { Neighbour } from '../arp/neighbour.ts';
+
+/** RFC 1122 section 3.2.1.7 asks for a configurable value; 64 is IANA's (RFC 1700). */
+export const TIME_TO_LIVE = 64;
+
+/** Everything a packet to `destination` needs from below. Transports keep it as long as they like. */
+export class Route {
+  /** Where packets go; int32. */
+  readonly destination: number;
+  /** Our address on the way there; int32. */
+  readonly source: number;
+  /** Largest IP packet on the path in bytes, header included; lowered by path MTU discovery (RFC 1191). */
+  mtuBytes: number;
+  readonly neighbour: Neighbour;
+  /** The destination is a broadcast address. */
+  readonly broadcast: boolean;
+  /** Sum of the header's constant words: version, flags, TTL, addresses. */
+  readonly headerSum: number;
+  /** Identification of the next datagram that is cut into fragments. */
+  identification: number;
+
+  constructor(
+    destination: number,
+    source: number,
+    mtuBytes: number,
+    neighbour: Neighbour,
+    broadcast: boolean,
+  ) {
+    this.destination = destination;
+    this.source = source;
+    this.mtuBytes = mtuBytes;
+    this.neighbour = neighbour;
+    this.broadcast = broadcast;
+    this.headerSum =
+      0x4500 +
+      (TIME_TO_LIVE << 8) +
+      (source >>> 16) +
+      (source & 0xffff) +
+      (destination >>> 16) +
+      (destination & 0xffff);
+    this.identification = 0;
+  }
+
+  /** Whether a frame can be sent now; if not, `Ipv4Output.resolve`. */
+  get ready(): boolean {
+    return this.neighbour.ready;
+  }
+}
+
+/** Who waits for a route to become ready. */
+export interface RouteListener {
+  routeReady(route: Route): void;
+  /** @param errno EHOSTUNREACH when nobody answered */
+  routeFailed(route: Route, errno: number): void;
+}

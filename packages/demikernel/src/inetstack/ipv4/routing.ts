@@ -1,0 +1,165 @@
+// Which way a packet goes: the link, a gateway, a broadcast, or ourselves; and what is known of the path's MTU.
+
+import { EINVAL } from '../../runtime/errno.ts';
+import type { PacketDevice } from '../../runtime/packet-device.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
+import type { Arp } from '../arp/arp.ts';
+import { NEIGHBOUR_PERMANENT, Neighbour } from '../arp/neighbour.ts';
+import { FlowTable } from '../flow-table.ts';
+import { largestPacketBytes } from '../frame-builder.ts';
+import { macHighOf, macLowOf } from '../loopback.ts';
+import { Route } from './route.ts';
+
+/** 255.255.255.255. */
+export const LIMITED_BROADCAST = -1;
+/** A smaller path MTU is not believed: Linux's default floor, above which IPv4 paths of today lie (RFC 1191 allows 68). */
+export const MINIMUM_PATH_MTU = 552;
+/** Routes remembered at most; a transport that holds one keeps it beyond. */
+const CACHED_ROUTES = 4096;
+/** A lowered path MTU is tried anew after this long (RFC 1191 section 6.3). */
+const MTU_RETRY_US = 600_000_000;
+
+/** A prefix behind a gateway. */
+export interface StaticRoute {
+  destination: number;
+  prefixLength: number;
+  gateway: number;
+}
+
+export interface RoutingOptions {
+  address: number;
+  prefixLength: number;
+  gateway?: number;
+  /** Routes beside the link and the default gateway; the longest prefix wins. */
+  routes?: readonly StaticRoute[];
+}
+
+/** The netmask of a prefix length, as an int32. */
+export function netmask(prefixLength: number): number {
+  return prefixLength === 0 ? 0 : -1 << (32 - prefixLength);
+}
+
+/** Chooses routes and remembers them by destination. */
+export class Routing implements TimerOwner {
+  readonly address: number;
+  /** The link's directed broadcast address; 0 when the prefix has none (RFC 3021). */
+  readonly directedBroadcast: number;
+  private readonly network: number;
+  private readonly mask: number;
+  private readonly mtuBytes: number;
+  private readonly statics: StaticRoute[];
+  private readonly arp: Arp;
+  private readonly runtime: Runtime;
+  private readonly everybody: Neighbour;
+  private readonly ourselves: Neighbour;
+  private readonly cache: FlowTable<Route>;
+  private readonly lowered: Set<Route>;
+  private readonly mtuTimer: Timer;
+
+  constructor(device: PacketDevice, runtime: Runtime, arp: Arp, options: RoutingOptions) {
+    const { address, prefixLength, gateway = 0, routes = [] } = options;
+    this.address = address | 0;
+    this.mask = netmask(prefixLength);
+    this.network = address & this.mask;
+    this.directedBroadcast = prefixLength < 31 ? this.network | ~this.mask : 0;
+    this.mtuBytes = Math.min(device.mtuBytes, largestPacketBytes(device.pool));
+    this.statics = [...routes].sort((a, b) => b.prefixLength - a.prefixLength);
+    if (gateway !== 0) this.statics.push({ destination: 0, prefixLength: 0, gateway });
+    this.arp = arp;
+    this.runtime = runtime;
+    this.everybody = new Neighbour(LIMITED_BROADCAST, arp);
+    this.everybody.learn(-1, 0xffff, NEIGHBOUR_PERMANENT);
+    this.ourselves = new Neighbour(this.address, arp);
+    this.ourselves.learn(macHighOf(device.macAddress), macLowOf(device.macAddress), NEIGHBOUR_PERMANENT);
+    this.cache = new FlowTable<Route>(runtime.random.int32());
+    this.lowered = new Set();
+    this.mtuTimer = new Timer(this, 0);
+  }
+
+  /** Whether an address is a broadcast address of our link. */
+  isBroadcast(address: number): boolean {
+    return address === LIMITED_BROADCAST || (address === this.directedBroadcast && address !== 0);
+  }
+
+  /** The route to a destination; `undefined` when there is none. */
+  find(destination: number): Route | undefined {
+    const known = this.cache.get(destination, 0);
+    return known === undefined ? this.make(destination) : known;
+  }
+
+  private make(destination: number): Route | undefined {
+    const neighbour = this.choose(destination);
+    if (neighbour === undefined) return undefined;
+    if (this.cache.count >= CACHED_ROUTES) this.evict();
+    const source = destination >>> 24 === 127 ? destination : this.address;
+    const route = new Route(destination, source, this.mtuBytes, neighbour, neighbour === this.everybody);
+    route.identification = this.runtime.random.int32() & 0xffff;
+    this.cache.set(destination, 0, route);
+    return route;
+  }
+
+  private choose(destination: number): Neighbour | undefined {
+    const first = destination >>> 24;
+    if (destination === this.address || first === 127) return this.ourselves;
+    if (this.isBroadcast(destination)) return this.everybody;
+    // "This network", multicast and the reserved class have no route here (RFC 1122 section 3.2.1.3).
+    if (first === 0 || first >= 224) return undefined;
+    if ((destination & this.mask) === this.network) return this.arp.neighbour(destination);
+    for (const route of this.statics) {
+      if (((destination ^ route.destination) & netmask(route.prefixLength)) === 0) {
+        return this.arp.neighbour(route.gateway);
+      }
+    }
+    return undefined;
+  }
+
+  private evict(): void {
+    // Any will do: what is in use is held by its transport, and is found again at the cost of a lookup.
+    let victim: Route | undefined;
+    const skip = this.runtime.random.below(CACHED_ROUTES);
+    let index = 0;
+    this.cache.forEach(route => {
+      if (index++ === skip) victim = route;
+    });
+    if (victim !== undefined) this.cache.delete(victim.destination, 0);
+  }
+
+  /**
+   * A router says that packets to `destination` must not be longer (RFC 1191).
+   *
+   * @param packetBytes length of the packet that was too long, from the embedded header
+   * @param mtuBytes what the router offers; 0 from routers older than RFC 1191
+   * @returns the new MTU, or a negative errno when the message is not plausible
+   */
+  lowerMtu(destination: number, packetBytes: number, mtuBytes: number): number {
+    const route = this.cache.get(destination, 0);
+    if (route === undefined || route.neighbour === this.ourselves || route.broadcast) return -EINVAL;
+    // The packet must have been one we could send, and the offer smaller than it.
+    if (packetBytes > route.mtuBytes || (mtuBytes !== 0 && mtuBytes >= packetBytes)) return -EINVAL;
+    const offered = mtuBytes === 0 ? nextPlateau(packetBytes) : mtuBytes;
+    const lowered = offered < MINIMUM_PATH_MTU ? MINIMUM_PATH_MTU : offered;
+    if (lowered >= route.mtuBytes) return -EINVAL;
+    route.mtuBytes = lowered;
+    this.lowered.add(route);
+    this.runtime.timers.arm(this.mtuTimer, MTU_RETRY_US);
+    return lowered;
+  }
+
+  onTimer(): void {
+    for (const route of this.lowered) route.mtuBytes = this.mtuBytes;
+    this.lowered.clear();
+  }
+
+  close(): void {
+    this.runtime.timers.cancel(this.mtuTimer);
+  }
+}
+
+/** RFC 1191 section 7.1, table of common MTUs, for routers that do not say theirs. */
+const PLATEAUS = [32000, 17914, 8166, 4352, 2002, 1492, 1006, MINIMUM_PATH_MTU];
+
+function nextPlateau(packetBytes: number): number {
+  for (const plateau of PLATEAUS) if (plateau < packetBytes) return plateau;
+  return MINIMUM_PATH_MTU;
+}
