@@ -1,7 +1,7 @@
 // An XDP program on a device, held by a descriptor: it goes with `close`, and with the process, however that ends.
 // Source: BPF_LINK_CREATE in linux/bpf.h.
 
-import { EACCES, EBUSY, EPERM, errnoName, libc } from '@demikernel/native/kernel';
+import { EACCES, EBUSY, EEXIST, EPERM, errnoName, libc } from '@demikernel/native/kernel';
 import { type LinkInfo, linkHolders, linkInfo, queryXdp } from './attachment.ts';
 import * as bpf from './bpf.ts';
 import { ATTACH_XDP, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE } from './constants.ts';
@@ -42,7 +42,8 @@ export class XdpLink {
       used = 'generic';
       result = create(program, ifindex, used);
     }
-    if (result === -EBUSY) throw busy(ifindex);
+    // EEXIST: the device carries a program in the other mode.
+    if (result === -EBUSY || result === -EEXIST) throw busy(ifindex);
     if (result < 0) {
       throw bpf.refused(result, `attaching program "${program.name}" to device ${ifindex} (${used} mode)`);
     }
