@@ -202,7 +202,7 @@ export class SlotPool {
     const array = this.array();
     let left = lengthBytes;
     do {
-      const slice = this.alloc(left < sliceBytes ? left : sliceBytes);
+      const slice = this.alloc(Math.min(left, sliceBytes));
       if (slice === undefined) {
         array.free();
         return undefined;

@@ -1,0 +1,82 @@
+// open(): from a name and options to a library OS that is ready. Native code is loaded here, not on import.
+
+import { DemiError } from '@demikernel/memory';
+import { createMemfd, mapDescriptor } from '@demikernel/native/kernel';
+import type { CatnapOptions } from '../liboses/catnap/catnap.ts';
+import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
+import type { LibraryOs } from '../runtime/library-os.ts';
+import { Metrics, metricsBytes } from '../runtime/metrics.ts';
+import { MonotonicClock } from '../runtime/monotonic-clock.ts';
+import type { WaitMode } from '../runtime/poll-loop.ts';
+import { SystemRandom } from '../runtime/random.ts';
+import { Runtime } from '../runtime/runtime.ts';
+import { SystemWaiter } from '../runtime/waiter.ts';
+import { Demikernel } from './demikernel.ts';
+
+/** What every library OS takes. */
+export interface CommonOptions {
+  /** How to wait for work; default `adaptive`. */
+  wait?: WaitMode;
+  /** `adaptive`: microseconds of spinning after the last work before sleeping; default 50. */
+  spinUs?: number;
+  /** Operations that can be outstanding at once; default 65536, at most 262144. */
+  operations?: number;
+  /** Queues that can be open at once; default 16384. */
+  queues?: number;
+}
+
+/** Which library OS to open, and what it needs. */
+export type OpenOptions = CommonOptions &
+  (({ libos: 'catnap' } & CatnapOptions) | ({ libos: 'catpowder' } & CatpowderOptions));
+
+/** Names that `open` knows. */
+export const LIBRARY_OSES = ['catnap', 'catpowder'] as const;
+
+/** Name of the memfd that carries a process's metrics, as `/proc/PID/fd` shows it. */
+export const METRICS_NAME = 'demikernel-metrics';
+
+/**
+ * Opens a library OS.
+ *
+ * @throws ERR_DEMI_PLATFORM elsewhere than on Linux x86-64, ERR_DEMI_PERMISSION naming the capability that is missing,
+ *   and what the library OS says of its options
+ */
+export async function open(options: OpenOptions): Promise<Demikernel> {
+  const { operations, queues = 16384 } = options;
+  const clock = new MonotonicClock();
+  const metrics = sharedMetrics(options.libos, queues);
+  const runtime = new Runtime({ clock, random: new SystemRandom(), operations, queues, metrics });
+  const libraryOs = await create(runtime, options);
+  return new Demikernel(libraryOs, {
+    mode: options.wait,
+    spinUs: options.spinUs,
+    makeWaiter: () => new SystemWaiter(libraryOs.descriptors),
+  });
+}
+
+async function create(runtime: Runtime, options: OpenOptions): Promise<LibraryOs> {
+  switch (options.libos) {
+    case 'catnap':
+      return (await import('../liboses/catnap/catnap.ts')).createCatnap(runtime, options);
+    case 'catpowder':
+      return (await import('../liboses/catpowder/catpowder.ts')).createCatpowder(runtime, options);
+    default:
+      throw new DemiError(
+        'ERR_DEMI_UNSUPPORTED',
+        `'${(options as { libos: string }).libos}' is no library OS of this version; there are ${LIBRARY_OSES.join(', ')}`,
+      );
+  }
+}
+
+/** Metrics in a memfd: others read it through /proc, and it is gone with the process however that ends. */
+function sharedMetrics(libos: string, queues: number): Metrics {
+  const lengthBytes = metricsBytes(queues);
+  const fd = createMemfd({ name: METRICS_NAME, lengthBytes });
+  const map = mapDescriptor({ fd, lengthBytes, shared: true });
+  return new Metrics(map.buffer, {
+    pid: process.pid,
+    libos,
+    startedMs: Date.now(),
+    command: process.argv.join(' '),
+  });
+}

@@ -1,0 +1,26 @@
+// The blocking wait: turns the loop until something holds.
+
+import type { PollLoop } from '../runtime/poll-loop.ts';
+
+/** Something a wait is for. */
+export interface Condition {
+  readonly satisfied: boolean;
+}
+
+/** Turns the loop until `condition` holds (true), or the time is over or the process is asked to stop (false). */
+export function pollUntil(loop: PollLoop, condition: Condition, timeoutUs: number): boolean {
+  if (condition.satisfied) return true;
+  const { clock } = loop.libraryOs.runtime;
+  let work = loop.turn();
+  if (condition.satisfied) return true;
+  const deadline = clock.micros[0]! + timeoutUs;
+  while (!loop.stopping) {
+    const leftUs = deadline - clock.micros[0]!;
+    if (leftUs <= 0) return false;
+    if (work === 0) loop.idle(leftUs);
+    else loop.keepHearing();
+    work = loop.turn();
+    if (condition.satisfied) return true;
+  }
+  return false;
+}

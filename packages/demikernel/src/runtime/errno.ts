@@ -1,0 +1,26 @@
+// The error numbers that results carry; 0 is success. One table for the project, in the native package.
+
+export {
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EAGAIN,
+  EALREADY,
+  ECANCELED,
+  ECONNABORTED,
+  ECONNREFUSED,
+  ECONNRESET,
+  EHOSTUNREACH,
+  EINPROGRESS,
+  EINVAL,
+  EISCONN,
+  EMSGSIZE,
+  ENETDOWN,
+  ENETUNREACH,
+  ENOBUFS,
+  ENOMEM,
+  ENOTCONN,
+  EOPNOTSUPP,
+  EPIPE,
+  ETIMEDOUT,
+  errnoName,
+} from '@demikernel/native/kernel';

@@ -1,0 +1,37 @@
+// The seam between PDPIX and the library OSes: what each of them must provide.
+
+import type { SlotPool } from '@demikernel/memory';
+import type { Queue } from './queue.ts';
+import type { Runtime } from './runtime.ts';
+
+/** Socket types, as in PDPIX. */
+export type SocketType = 'stream' | 'datagram';
+
+/**
+ * A library OS: one kind of device behind PDPIX. The poll loop drives it in turns:
+ *
+ * ```
+ * clock.update -> poll (receive burst) -> timers -> continuations of completed operations -> flush (transmit) -> …
+ * ```
+ */
+export interface LibraryOs {
+  /** `catnap`, `catpowder`, … */
+  readonly name: string;
+  readonly runtime: Runtime;
+  /** Where `alloc` takes its memory from. */
+  readonly pool: SlotPool;
+  /** Bytes per slice that `alloc` should hand out, so that one slice fills one packet. */
+  readonly sliceBytes: number;
+  /** A new unbound socket. @throws ERR_DEMI_UNSUPPORTED when this library OS has no such sockets. */
+  createSocket(type: SocketType): Queue;
+  /** One receive burst. The loop has updated the clock, and runs the timers after it. Returns how much there was to do. */
+  poll(): number;
+  /** Sends what the turn has produced. Returns how many frames or calls that took. */
+  flush(): number;
+  /** Descriptors that become readable when `poll` has work; the loop sleeps on them. Empty: open it with `spin`. */
+  readonly descriptors: readonly number[];
+  /** Microseconds until `poll` has work of its own accord; `Infinity` when only a descriptor can bring some. */
+  untilNextUs(): number;
+  /** Ends every queue and gives the device back. */
+  close(): void;
+}
