@@ -182,7 +182,8 @@ export class AfXdpSocket {
   }
 
   /**
-   * Takes up to `capacity` received descriptors: offset, length and options ({@link XDP_PKT_CONTD}) of each.
+   * Takes up to `capacity` received descriptors: offset, length and options ({@link XDP_PKT_CONTD}) of each. A frame of
+   * several descriptors is not torn apart as long as `capacity` is at least 18 (MAX_SKB_FRAGS + 1).
    *
    * @returns how many.
    */
@@ -194,6 +195,15 @@ export class AfXdpSocket {
     if (count > capacity) count = capacity;
     const { mask, firstEntryAt } = ring;
     let index = ring.consumer;
+    // The kernel publishes whole frames, so only our capacity can cut one.
+    if (this.multiBuffer && count === capacity) {
+      while (
+        count > 0 &&
+        (words[firstEntryAt + (((index + count - 1) & mask) << 2) + 3]! & XDP_PKT_CONTD) !== 0
+      ) {
+        count--;
+      }
+    }
     for (let i = 0; i < count; i++) {
       const at = firstEntryAt + ((index & mask) << 2);
       offsets[i] = words[at]!;
@@ -284,6 +294,10 @@ export class AfXdpSocket {
       fillRingEmpty: at(4),
       transmitRingEmpty: at(5),
     };
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
   }
 
   /** Closes the socket; the kernel lets go of the queue and of the memory. Idempotent. */

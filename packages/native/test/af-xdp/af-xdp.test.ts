@@ -33,7 +33,10 @@ function withSocket(
   action: (b: Bench) => void,
 ): void {
   const pair = vethPair(mtuBytes);
-  if (typeof pair === 'string') return t.skip(pair);
+  if (typeof pair === 'string') {
+    t.skip(pair);
+    return;
+  }
   const before = openDescriptors().size;
   const region = mapRegion({ lengthBytes: CHUNKS * 2048 });
   try {

@@ -51,6 +51,6 @@ export class KernelUdp {
     const view = this.#memory.view();
     view.setUint16(0, 2, true);
     view.setUint16(2, port);
-    address.split('.').forEach((part, i) => view.setUint8(4 + i, Number(part)));
+    for (const [i, part] of address.split('.').entries()) view.setUint8(4 + i, Number(part));
   }
 }
