@@ -1,7 +1,7 @@
 // An XDP program on a device, held by a descriptor: it goes with `close`, and with the process, however that ends.
 // Source: BPF_LINK_CREATE in linux/bpf.h.
 
-import { EACCES, EBUSY, EEXIST, EPERM, errnoName, libc } from '@demikernel/native/kernel';
+import { EACCES, EBUSY, EEXIST, EINVAL, EPERM, errnoName, libc } from '@demikernel/native/kernel';
 import { type LinkInfo, linkHolders, linkInfo, queryXdp } from './attachment.ts';
 import * as bpf from './bpf.ts';
 import { ATTACH_XDP, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE } from './constants.ts';
@@ -44,6 +44,8 @@ export class XdpLink {
     }
     // EEXIST: the device carries a program in the other mode.
     if (result === -EBUSY || result === -EEXIST) throw busy(ifindex);
+    // A device that does not exist is EINVAL here; the query throws what it is.
+    if (result === -EINVAL) queryXdp(ifindex);
     if (result < 0) {
       throw bpf.refused(result, `attaching program "${program.name}" to device ${ifindex} (${used} mode)`);
     }
