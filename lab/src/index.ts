@@ -1,1 +1,11 @@
-export {};
+// The laboratory: what tests and benchmarks need around them. Not published.
+
+export {
+  FULL_RUN_VARIABLE,
+  findProgram,
+  isFullRun,
+  PEERS,
+  type Peer,
+  requirePeer,
+} from './peers.ts';
+export { filesUnder, packageFolders, type TestFile, WORKSPACE_ROOT } from './test-files.ts';

@@ -1,0 +1,96 @@
+// Programs of others that tests talk to, where they come from, and what becomes of a test whose program is missing.
+
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+/** A program that some test uses as a peer. */
+export interface Peer {
+  program: string;
+  /** The Debian package that has it. */
+  debianPackage: string;
+  usedFor: string;
+}
+
+/** The programs that tests use; `npm run test:full` installs those that are missing. */
+export const PEERS: readonly Peer[] = [
+  { program: 'curl', debianPackage: 'curl', usedFor: 'requests to the HTTP service' },
+  { program: 'nc', debianPackage: 'netcat-openbsd', usedFor: 'lines to the echo services, TCP and UDP' },
+  { program: 'wrk', debianPackage: 'wrk', usedFor: 'keep-alive load on the HTTP service' },
+  { program: 'ping', debianPackage: 'iputils-ping', usedFor: 'echo requests to our stack' },
+  { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
+  { program: 'tshark', debianPackage: 'tshark', usedFor: 'reading the captures that we write' },
+];
+
+/** Set by the test runner's `--full`: a missing peer fails a test instead of skipping it. */
+export const FULL_RUN_VARIABLE = 'DEMIKERNEL_TEST_FULL';
+
+/** Whether this is a full run. */
+export function isFullRun(): boolean {
+  return process.env[FULL_RUN_VARIABLE] === '1';
+}
+
+/** Path of a program, or `undefined`. */
+export function findProgram(program: string): string | undefined {
+  // A user's PATH often lacks the folders of administration.
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  for (const folder of folders) {
+    const path = join(folder, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not there.
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Path of a peer's program. Without it the test is skipped, by name, or in a full run fails.
+ *
+ * @returns `undefined` when the test has been skipped and should return
+ */
+export function requirePeer(t: TestContext, program: string): string | undefined {
+  const path = findProgram(program);
+  if (path !== undefined) return path;
+  const peer = PEERS.find(candidate => candidate.program === program);
+  const advice = peer === undefined ? '' : ` (apt-get install ${peer.debianPackage})`;
+  if (isFullRun()) throw new Error(`${program} is missing${advice}`);
+  t.skip(`${program} is missing${advice}`);
+  return undefined;
+}
+
+/** Peers whose programs are not here. */
+export function missingPeers(): Peer[] {
+  return PEERS.filter(peer => findProgram(peer.program) === undefined);
+}
+
+/** Installs the packages of missing peers with apt-get, as root. Returns whether all are here then. */
+export function installMissingPeers(say: (line: string) => void): boolean {
+  const missing = missingPeers();
+  if (missing.length === 0) return true;
+  say('A full run needs these programs of others; installing them from Debian’s packages:');
+  for (const peer of missing) say(`  ${peer.debianPackage}: ${peer.program}, for ${peer.usedFor}`);
+  if (process.getuid?.() !== 0 || findProgram('apt-get') === undefined) {
+    const names = missing.map(peer => peer.debianPackage).join(' ');
+    say(
+      `That takes root and apt-get. Tests that need them will fail; install them with: apt-get install ${names}`,
+    );
+    return false;
+  }
+  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = (args: string[]): boolean =>
+    spawnSync('apt-get', args, { env: environment, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
+  const names = [...new Set(missing.map(peer => peer.debianPackage))];
+  const install = ['install', '-y', '--no-install-recommends', ...names];
+  // The lists may be old or absent: only then is the update worth its time.
+  if (!apt(['-qq', ...install])) {
+    apt(['-qq', 'update']);
+    apt(['-qq', ...install]);
+  }
+  const still = missingPeers();
+  if (still.length > 0) say(`Still missing: ${still.map(peer => peer.program).join(', ')}`);
+  return still.length === 0;
+}
