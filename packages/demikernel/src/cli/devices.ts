@@ -1,0 +1,170 @@
+// demikernel devices: what this host can run, what is missing, and the command that provides it. Found by trying.
+
+import { release } from 'node:os';
+import { parseArgs } from 'node:util';
+import { passAll } from '@demikernel/ebpf';
+import { DemiError } from '@demikernel/memory';
+import {
+  closeDescriptor,
+  driverName,
+  getChannels,
+  type Link,
+  libc,
+  listLinks,
+  NetlinkSocket,
+  openSocket,
+  SOCK_RAW,
+  systemError,
+} from '@demikernel/native/kernel';
+import type { Command } from './command.ts';
+import { textTable } from './text-table.ts';
+
+const HELP = `Usage: demikernel devices [--json]
+
+Tries what each library OS needs on this host and prints what works, what is missing, and the command that provides it.
+Changes nothing.
+
+  --json   one JSON object { host, features, interfaces }
+`;
+
+/** include/linux/socket.h */
+const AF_PACKET = 17;
+const AF_XDP = 44;
+
+/** One thing a library OS needs. */
+interface Feature {
+  libos: string;
+  needs: string;
+  works: boolean;
+  missing: string;
+  provide: string;
+}
+
+const GRANT =
+  'sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep "$(readlink -f "$(command -v node)")"';
+
+function attempt(libos: string, needs: string, provide: string, action: () => void): Feature {
+  try {
+    action();
+    return { libos, needs, works: true, missing: '', provide: '' };
+  } catch (error) {
+    const missing =
+      error instanceof DemiError ? (error.errnoName ?? error.message.split('\n', 1)[0]!) : String(error);
+    return { libos, needs, works: false, missing, provide };
+  }
+}
+
+function trySocket(family: number): void {
+  const fd = openSocket(family, SOCK_RAW);
+  if (fd < 0) throw systemError('socket', { errno: -fd });
+  closeDescriptor(fd);
+}
+
+function features(): Feature[] {
+  return [
+    attempt('catnap', 'Linux on x86-64 and koffi', 'a supported host; npm ci', () => void libc()),
+    attempt('catpowder', 'AF_XDP sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_XDP)),
+    attempt('catpowder', 'XDP programs (CAP_BPF, CAP_NET_ADMIN)', GRANT, () => passAll().close()),
+    attempt('catpowder', 'AF_PACKET sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_PACKET)),
+    { libos: 'simulator', needs: 'nothing', works: true, missing: '', provide: '' },
+  ];
+}
+
+/** An interface as a packet device would see it. */
+interface Interface {
+  name: string;
+  driver: string;
+  up: boolean;
+  mtuBytes: number;
+  queues: number;
+  xdpProgramId: number;
+  usable: string;
+}
+
+function interfaces(): Interface[] {
+  const netlink = new NetlinkSocket();
+  try {
+    return listLinks(netlink).map(describe);
+  } finally {
+    netlink.close();
+  }
+}
+
+function orElse<T>(value: () => T, otherwise: T): T {
+  try {
+    return value();
+  } catch {
+    return otherwise;
+  }
+}
+
+const ETHERNET = 1;
+
+function describe(link: Link): Interface {
+  const channels = orElse(() => getChannels(link.name), undefined);
+  const queues = channels === undefined ? link.rxQueues : Math.max(1, channels.combined + channels.rx);
+  let usable = 'yes';
+  if (link.hardwareType !== ETHERNET) usable = 'no: not Ethernet';
+  else if (!link.up) usable = `no: down (ip link set ${link.name} up)`;
+  else if (link.xdpAttached) usable = `no: XDP program ${link.xdpProgramId} is attached`;
+  return {
+    name: link.name,
+    driver: orElse(() => driverName(link.name), link.kind),
+    up: link.up,
+    mtuBytes: link.mtuBytes,
+    queues,
+    xdpProgramId: link.xdpProgramId,
+    usable,
+  };
+}
+
+export const devices: Command = {
+  name: 'devices',
+  summary: 'what this host can run, and what is missing',
+  help: HELP,
+  async run(args: string[]): Promise<number> {
+    const { values } = parseArgs({ args, options: { json: { type: 'boolean', default: false } } });
+    const host = {
+      kernel: release(),
+      node: process.version,
+      platform: `${process.platform} ${process.arch}`,
+    };
+    const found = features();
+    const links = found[0]!.works ? interfaces() : [];
+    if (values.json) {
+      process.stdout.write(`${JSON.stringify({ host, features: found, interfaces: links })}\n`);
+      return 0;
+    }
+    const featureRows = found.map(one => [
+      one.libos,
+      one.needs,
+      one.works ? 'works' : `missing: ${one.missing}`,
+    ]);
+    const linkRows = links.map(one => [
+      one.name,
+      one.driver,
+      String(one.mtuBytes),
+      String(one.queues),
+      one.usable,
+    ]);
+    const provide = [...new Set(found.filter(one => !one.works).map(one => one.provide))];
+    process.stdout.write(
+      `Linux ${host.kernel}, ${host.platform}, Node ${host.node}\n\n` +
+        `${textTable([{ heading: 'library OS' }, { heading: 'needs' }, { heading: 'here' }], featureRows)}\n` +
+        (provide.length === 0
+          ? ''
+          : `\nTo get what is missing:\n${provide.map(line => `  ${line}`).join('\n')}\n`) +
+        `\n${textTable(
+          [
+            { heading: 'interface' },
+            { heading: 'driver' },
+            { heading: 'mtu', right: true },
+            { heading: 'queues', right: true },
+            { heading: 'for catpowder' },
+          ],
+          linkRows,
+        )}\n`,
+    );
+    return 0;
+  },
+};

@@ -1,0 +1,109 @@
+// The command-line flags with which a service lets its user choose the library OS: one spelling for every program.
+
+import { DemiError } from '@demikernel/memory';
+import type { WaitMode } from '../runtime/poll-loop.ts';
+import { LIBRARY_OSES, type OpenOptions } from './open.ts';
+
+/** For `parseArgs` of node:util: spread it into `options`. */
+export const OPEN_FLAGS: {
+  readonly libos: { readonly type: 'string'; readonly default: 'catnap' };
+  readonly interface: { readonly type: 'string' };
+  readonly address: { readonly type: 'string' };
+  readonly gateway: { readonly type: 'string' };
+  readonly ports: { readonly type: 'boolean' };
+  readonly device: { readonly type: 'string' };
+  readonly queue: { readonly type: 'string' };
+  readonly slots: { readonly type: 'string' };
+  readonly namespace: { readonly type: 'string' };
+  readonly wait: { readonly type: 'string' };
+  readonly 'spin-us': { readonly type: 'string' };
+  readonly capture: { readonly type: 'string' };
+} = {
+  libos: { type: 'string', default: 'catnap' },
+  interface: { type: 'string' },
+  address: { type: 'string' },
+  gateway: { type: 'string' },
+  ports: { type: 'boolean' },
+  device: { type: 'string' },
+  queue: { type: 'string' },
+  slots: { type: 'string' },
+  namespace: { type: 'string' },
+  wait: { type: 'string' },
+  'spin-us': { type: 'string' },
+  capture: { type: 'string' },
+};
+
+/** The lines of `--help` for {@link OPEN_FLAGS}. */
+export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.join(' or ')} (default catnap)
+  --wait MODE         spin, adaptive or interrupt (default adaptive)
+  --spin-us N         adaptive: spin N microseconds before sleeping (default 50)
+  --namespace NAME    open the sockets in this network namespace
+  catpowder:
+  --interface NAME    the network interface
+  --address IP/LEN    an address of the stack's own on that interface
+  --ports             share the host's address instead: only bound ports are taken over
+  --gateway IP        next hop for other networks (default: the kernel's route)
+  --device KIND       af-xdp or af-packet (default: af-xdp, else af-packet)
+  --queue N           device queue (default 0)
+  --slots N           slots of device memory (default 8192)
+  --capture FILE      write every frame, both ways, as pcapng
+`;
+
+/** What `parseArgs` makes of {@link OPEN_FLAGS}. */
+export interface OpenFlagValues {
+  libos?: string;
+  interface?: string;
+  address?: string;
+  gateway?: string;
+  ports?: boolean;
+  device?: string;
+  queue?: string;
+  slots?: string;
+  namespace?: string;
+  wait?: string;
+  'spin-us'?: string;
+  capture?: string;
+}
+
+/** The options for `open` that the flags say. @throws ERR_DEMI_OPTION naming the flag that is wrong */
+export function openOptions(flags: OpenFlagValues): OpenOptions {
+  const common = {
+    wait: oneOf('wait', flags.wait, ['spin', 'adaptive', 'interrupt']) as WaitMode | undefined,
+    spinUs: wholeNumber('spin-us', flags['spin-us']),
+    namespace: flags.namespace,
+  };
+  const libos = oneOf('libos', flags.libos ?? 'catnap', LIBRARY_OSES);
+  if (libos !== 'catpowder') return { ...common, libos: 'catnap' };
+  if (flags.interface === undefined) throw badFlag('interface', undefined, 'catpowder needs one');
+  return {
+    ...common,
+    libos,
+    interface: flags.interface,
+    address: flags.address,
+    gateway: flags.gateway,
+    ports: flags.ports,
+    device: oneOf('device', flags.device, ['af-xdp', 'af-packet']),
+    queue: wholeNumber('queue', flags.queue),
+    slots: wholeNumber('slots', flags.slots),
+    capture: flags.capture,
+  };
+}
+
+function oneOf<T extends string>(
+  flag: string,
+  value: string | undefined,
+  allowed: readonly T[],
+): T | undefined {
+  if (value === undefined || allowed.includes(value as T)) return value as T | undefined;
+  throw badFlag(flag, value, `expected ${allowed.join(', ')}`);
+}
+
+function wholeNumber(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(value)) throw badFlag(flag, value, 'expected a whole number');
+  return Number(value);
+}
+
+function badFlag(flag: string, value: string | undefined, why: string): DemiError {
+  return new DemiError('ERR_DEMI_OPTION', `--${flag}${value === undefined ? '' : ` ${value}`}: ${why}`);
+}
