@@ -65,6 +65,7 @@ const RECEIVED_FRAMES = 0;
 const RECEIVED_BYTES = 1;
 const TRANSMITTED_FRAMES = 2;
 const TRANSMITTED_BYTES = 3;
+const TRANSMIT_DROPPED = 4;
 
 /** Counts in doubles of a typed array, which an increment does not box; drops are asked of the kernel when read. */
 class AfXdpCounters implements DeviceCounters {
@@ -73,7 +74,7 @@ class AfXdpCounters implements DeviceCounters {
   private last: AfXdpStatistics;
 
   constructor(socket: AfXdpSocket) {
-    this.values = new Float64Array(4);
+    this.values = new Float64Array(5);
     this.socket = socket;
     this.last = socket.statistics();
   }
@@ -100,7 +101,7 @@ class AfXdpCounters implements DeviceCounters {
   }
 
   get transmitDropped(): number {
-    return this.kernel().transmitInvalidDescriptors;
+    return this.values[TRANSMIT_DROPPED]! + this.kernel().transmitInvalidDescriptors;
   }
 
   /** The socket's own statistics; the last ones seen once it is closed. */
@@ -157,7 +158,8 @@ export class AfXdpDevice implements PacketDevice {
    */
   constructor(options: AfXdpDeviceOptions) {
     const { sharedWith, slotSizeBytes = 2048, ringEntries = 2048, slots = 8192 } = options;
-    const region = sharedWith?.pool.region ?? mapRegion({ lengthBytes: slots * slotSizeBytes, populate: true });
+    const region =
+      sharedWith?.pool.region ?? mapRegion({ lengthBytes: slots * slotSizeBytes, populate: true });
     const pool =
       sharedWith?.pool ??
       new SlotPool(region, {
@@ -239,7 +241,8 @@ export class AfXdpDevice implements PacketDevice {
   }
 
   transmitRoom(): number {
-    const limit = this.segmentLimit;
+    // `move` may need one more than the stack knows of.
+    const limit = this.segmentLimit === 1 ? 1 : this.segmentLimit + 1;
     const open = this.inFlightLimit - this.inFlight;
     const free = this.socket.transmitRing.free(limit);
     const room = open < free ? open : free;
@@ -249,6 +252,11 @@ export class AfXdpDevice implements PacketDevice {
   transmit(frame: Frame): void {
     const { socket, held } = this;
     const shift = this.pool.slotShift;
+    if (this.transmitChecksum && !this.placed(frame)) {
+      this.values[TRANSMIT_DROPPED] = this.values[TRANSMIT_DROPPED]! + 1;
+      for (let i = 0; i < frame.count; i++) this.pool.release(frame.offset[i]! >> shift);
+      return;
+    }
     const last = frame.count - 1;
     let options = 0;
     if (frame.checksumStart !== 0) options = this.requestChecksum(frame);
@@ -294,19 +302,51 @@ export class AfXdpDevice implements PacketDevice {
     if (this.ownsPool) pool.region.release();
   }
 
-  /** Puts the metadata in front of the first segment; where there is no room for it, writes the checksum itself. */
+  /**
+   * With metadata on, the kernel wants room for it in front of every descriptor, used or not (xp_aligned_validate_desc), and
+   * never completes one it finds invalid. Segments that start too early in their slot are moved here; rare.
+   */
+  private placed(frame: Frame): boolean {
+    for (let i = 0; i < frame.count; i++) {
+      if ((frame.offset[i]! & this.slotMask) < XDP_TX_METADATA_BYTES && !this.move(frame, i)) return false;
+    }
+    return true;
+  }
+
+  private move(frame: Frame, index: number): boolean {
+    const { pool } = this;
+    const offset = frame.offset[index]!;
+    const length = frame.length[index]!;
+    const moved = Math.min(length, pool.slotSizeBytes - XDP_TX_METADATA_BYTES);
+    const grows = moved < length;
+    if (grows && (frame.count === MAX_FRAME_SEGMENTS || !this.socket.multiBuffer)) return false;
+    const slot = pool.allocReserved();
+    if (slot < 0) return false;
+    const to = pool.slotOffset(slot) + XDP_TX_METADATA_BYTES;
+    pool.region.bytes.copyWithin(to, offset, offset + moved);
+    frame.offset[index] = to;
+    frame.length[index] = moved;
+    if (!grows) {
+      pool.release(offset >> pool.slotShift);
+      return true;
+    }
+    // What is left over stays where it is, far enough behind the start of its slot.
+    frame.offset.copyWithin(index + 2, index + 1, frame.count);
+    frame.length.copyWithin(index + 2, index + 1, frame.count);
+    frame.offset[index + 1] = offset + moved;
+    frame.length[index + 1] = length - moved;
+    frame.count++;
+    return true;
+  }
+
+  /** Puts the metadata in front of the first segment; without it, writes the checksum itself. */
   private requestChecksum(frame: Frame): number {
-    const first = frame.offset[0]!;
     const { view } = this.pool.region;
-    if (
-      !this.transmitChecksum ||
-      (first & this.slotMask) < XDP_TX_METADATA_BYTES ||
-      frame.checksumStart + frame.checksumOffset + 2 > frame.length[0]!
-    ) {
+    if (!this.transmitChecksum || frame.checksumStart + frame.checksumOffset + 2 > frame.length[0]!) {
       completeChecksum(view, frame);
       return 0;
     }
-    const at = first - XDP_TX_METADATA_BYTES;
+    const at = frame.offset[0]! - XDP_TX_METADATA_BYTES;
     view.setInt32(at, XDP_TXMD_FLAGS_CHECKSUM, true);
     view.setInt32(at + 4, 0, true);
     view.setInt32(at + 8, frame.checksumStart | (frame.checksumOffset << 16), true);
