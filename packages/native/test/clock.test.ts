@@ -1,11 +1,11 @@
-// Clocks, processor time and affinity.
+// Clocks, processor time, affinity and capabilities.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { getAffinity, setAffinity } from '../src/kernel/affinity.ts';
+import { getAffinity, setAffinity, setProcessAffinity } from '../src/kernel/affinity.ts';
+import { hasCapability, missingCapabilities } from '../src/kernel/capabilities.ts';
 import { CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID, Clock } from '../src/kernel/clock.ts';
 import { machineCpuTime, processCpuTime, threadCpuTime } from '../src/kernel/cpu-time.ts';
-import { systemError } from '../src/kernel/errno.ts';
 
 test('the monotonic clock is Node’s own', () => {
   const clock = new Clock();
@@ -71,5 +71,23 @@ test('a thread is pinned and released', () => {
   assert.deepEqual(getAffinity(), all);
   assert.throws(() => setAffinity([1023]), { errnoName: 'EINVAL' });
   assert.throws(() => setAffinity([5000]), { code: 'ERR_DEMI_RANGE' });
-  assert.ok(systemError('x', { errno: 3 }).message.includes('ESRCH'));
+  setProcessAffinity([all[0]!]);
+  assert.deepEqual(getAffinity(), [all[0]!]);
+  setProcessAffinity(all);
+  assert.deepEqual(getAffinity(), all);
+  assert.throws(() => setProcessAffinity(all, 2 ** 22 + 1), { errnoName: 'ESRCH' });
+});
+
+test('capabilities are read from the effective set', () => {
+  const only = 'CapPrm:\tffffffffffffffff\nCapEff:\t0000008000001000\n';
+  assert.equal(hasCapability('CAP_NET_ADMIN', only), true);
+  assert.equal(hasCapability('CAP_BPF', only), true);
+  assert.equal(hasCapability('CAP_SYS_ADMIN', only), false);
+  assert.equal(hasCapability('CAP_UNHEARD_OF', only), false);
+  assert.equal(hasCapability('CAP_BPF', 'nothing'), false);
+  const names = ['CAP_NET_RAW', 'CAP_IPC_LOCK'];
+  assert.deepEqual(
+    missingCapabilities(names),
+    names.filter(name => !hasCapability(name)),
+  );
 });

@@ -1,7 +1,7 @@
 // Network namespaces, against the kernel and, where it is installed, against `ip netns`.
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readlinkSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { closeDescriptor, openDescriptors } from '../src/kernel/descriptor.ts';
@@ -12,6 +12,7 @@ import {
   listNamespaces,
   openNamespace,
   runInNamespace,
+  spawnInNamespace,
 } from '../src/kernel/namespaces.ts';
 
 const NAME = `demi-${process.pid}-ns`;
@@ -80,11 +81,14 @@ test('children started inside live there, with their own pid', t =>
     const there = runInNamespace(NAME, inside);
     const sync = runInNamespace(NAME, () => spawnSync('readlink', ['/proc/self/ns/net']));
     assert.equal(sync.stdout.toString().trim(), there);
-    const child = runInNamespace(NAME, () => spawn('sleep', ['30'], { stdio: 'ignore' }));
+    const child = spawnInNamespace(NAME, 'sleep', ['30'], { stdio: 'ignore' });
     assert.equal(readlinkSync(`/proc/${child.pid}/ns/net`), there);
     const ended = new Promise(resolve => child.once('exit', resolve));
     child.kill('SIGKILL');
     await ended;
+    const missing = spawnInNamespace(NAME, 'no-such-program');
+    const error = await new Promise<NodeJS.ErrnoException>(resolve => missing.once('error', resolve));
+    assert.equal(error.code, 'ENOENT');
   }));
 
 test('names are those of `ip netns`, both ways', t =>

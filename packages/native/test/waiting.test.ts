@@ -170,7 +170,6 @@ test('Node’s event loop calls back for a descriptor', async () => {
         resolve();
       }
     });
-    (globalThis as { gc?: () => void }).gc?.();
     event.signal();
   });
   assert.equal(calls, 3);
@@ -188,6 +187,18 @@ test('an exception in a watch surfaces as an uncaught one', async () => {
     watchDescriptor(event.fd, { readable: true }, () => { event.drain(); throw new Error('mine'); });`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
   assert.equal(await new Promise(resolve => child.once('exit', resolve)), 9);
+});
+
+test('a watch nobody holds survives garbage collection', async () => {
+  const entry = new URL('../src/kernel/index.js', import.meta.url).href;
+  const script = `const { EventFd, watchDescriptor } = await import(${JSON.stringify(entry)});
+    const event = new EventFd();
+    watchDescriptor(event.fd, { readable: true }, () => process.exit(8));
+    let turns = 0;
+    const timer = setInterval(() => { gc(); if (++turns === 10) event.signal(); if (turns === 500) process.exit(1); }, 2);`;
+  const args = ['--expose-gc', '--input-type=module', '-e', script];
+  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  assert.equal(await new Promise(resolve => child.once('exit', resolve)), 8);
 });
 
 test('an unreferenced watch lets the process end', async () => {

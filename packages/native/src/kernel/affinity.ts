@@ -1,15 +1,15 @@
 // Which processors a thread may run on: sched_setaffinity(2).
 
+import { readdirSync } from 'node:fs';
 import { DemiError } from '@demikernel/memory';
-import { systemError } from './errno.ts';
+import { ESRCH, systemError } from './errno.ts';
 import { libc } from './library.ts';
 
 // cpu_set_t of libc: 1024 processors.
 const MASK_BYTES = 128;
 
 /**
- * Pins a thread to processors. `threadId` 0 is the calling thread alone (V8's helper threads stay where they are);
- * another process's id pins that process's main thread.
+ * Pins a thread to processors. `threadId` 0 is the calling thread alone: V8's helper threads stay where they are.
  *
  * @throws DemiError `ERR_DEMI_RANGE`; `ERR_DEMI_SYSCALL` (EINVAL when none of them exists here, ESRCH)
  */
@@ -38,4 +38,26 @@ export function getAffinity(threadId = 0): number[] {
     if ((mask[processor >> 3]! & (1 << (processor & 7))) !== 0) processors.push(processor);
   }
   return processors;
+}
+
+/**
+ * Pins every thread that a process has now, its garbage collector's with them; later ones inherit from their maker.
+ *
+ * @throws DemiError as {@link setAffinity}; ESRCH when there is no such process
+ */
+export function setProcessAffinity(processors: readonly number[], processId: number = process.pid): void {
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${processId}/task`);
+  } catch {
+    throw systemError('sched_setaffinity', { errno: ESRCH, detail: `pinning process ${processId}` });
+  }
+  for (const thread of threads) {
+    try {
+      setAffinity(processors, Number(thread));
+    } catch (error) {
+      // A thread may have ended since it was listed.
+      if (!(error instanceof DemiError) || error.errno !== ESRCH) throw error;
+    }
+  }
 }

@@ -1,7 +1,7 @@
 // A counter that wakes: eventfd(2). One process or thread signals, another sleeps on the descriptor.
 
 import { EAGAIN, systemError } from './errno.ts';
-import type { LibC } from './library.ts';
+import type { Address, LibC } from './library.ts';
 import { errno, libc } from './library.ts';
 import type { MemoryMap } from './memory-map.ts';
 import { mapAnonymous } from './memory-map.ts';
@@ -17,12 +17,16 @@ export class EventFd {
   readonly #map: MemoryMap;
   readonly #libc: LibC;
   readonly #words: Uint32Array;
+  readonly #address: Address;
+  readonly #oneAddress: Address;
   #closed: boolean;
 
   /** @throws DemiError `ERR_DEMI_SYSCALL` (EMFILE), `ERR_DEMI_PLATFORM` */
   constructor() {
     this.#map = mapAnonymous({ lengthBytes: COUNTER_BYTES });
     this.#libc = libc();
+    this.#address = this.#map.addressNumber;
+    this.#oneAddress = this.#address + COUNTER_BYTES;
     this.#words = this.#map.words(0, 4);
     // The second pair is the one to be added by signal().
     this.#words[2] = 1;
@@ -37,13 +41,13 @@ export class EventFd {
 
   /** Adds one to the counter: the descriptor becomes readable. 0 or a negative errno. */
   signal(): number {
-    const result = this.#libc.write(this.fd, this.#map.addressNumber + COUNTER_BYTES, COUNTER_BYTES);
+    const result = this.#libc.write(this.fd, this.#oneAddress, COUNTER_BYTES);
     return result === -1 ? -errno() : 0;
   }
 
   /** Takes the whole count, 0 when there was none: the descriptor is no longer readable. A negative errno on failure. */
   drain(): number {
-    const result = this.#libc.read(this.fd, this.#map.addressNumber, COUNTER_BYTES);
+    const result = this.#libc.read(this.fd, this.#address, COUNTER_BYTES);
     if (result !== -1) return this.#words[0]! + this.#words[1]! * 2 ** 32;
     const number = errno();
     return number === EAGAIN ? 0 : -number;

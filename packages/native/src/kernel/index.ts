@@ -3,6 +3,7 @@
 export * from './af-xdp.ts';
 export { XdpRing } from './af-xdp-ring.ts';
 export * from './affinity.ts';
+export * from './capabilities.ts';
 export * from './clock.ts';
 export * from './cpu-time.ts';
 export * from './descriptor.ts';

@@ -49,7 +49,9 @@ export interface MessageOptions {
  * A reusable message.
  *
  * ```
- * message.setVector(0, region.address as a number, offset, length); message.setCount(1);
+ * const base = Number(region.address); // once
+ * message.setVector(0, base, offset, length);
+ * message.setCount(1);
  * const sent = message.send(fd, MSG_NOSIGNAL); // bytes, or a negative errno
  * ```
  */

@@ -1,6 +1,8 @@
 // Network namespaces: named ones as `ip netns` keeps them (files under /run/netns held by bind mounts), and running
 // code or child processes inside. A namespace belongs to a thread, so entering and leaving happens in one call.
 
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { DemiError } from '@demikernel/memory';
 import { EBUSY, EINVAL, ENOENT, systemError } from './errno.ts';
@@ -144,6 +146,19 @@ export function runInNamespace<T>(namespace: string | number, action: () => T): 
   } finally {
     if (fd !== namespace) closeSync(fd);
   }
+}
+
+/**
+ * Starts a child process inside a namespace, by {@link runInNamespace}. As with `spawn`, a command that does not exist
+ * is an `error` event.
+ */
+export function spawnInNamespace(
+  namespace: string | number,
+  command: string,
+  args: readonly string[] = [],
+  options: SpawnOptions = {},
+): ChildProcess {
+  return runInNamespace(namespace, () => spawn(command, args, options));
 }
 
 function insideOf<T>(enter: () => number, syscall: string, action: () => T): T {
