@@ -2,7 +2,7 @@
 // Source: linux/rtnetlink.h, linux/if_link.h (IFLA_XDP), struct bpf_link_info in linux/bpf.h.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { libc, systemError } from '@demikernel/native/kernel';
+import { Attributes, libc, MessageWriter, NetlinkSocket, NLM_F_REQUEST } from '@demikernel/native/kernel';
 import * as bpf from './bpf.ts';
 import { programById } from './program.ts';
 
@@ -23,20 +23,13 @@ export interface XdpAttachment {
 // XDP_ATTACHED_NONE, DRV, SKB, HW, MULTI
 const MODES: readonly XdpMode[] = ['none', 'native', 'generic', 'hardware', 'multiple'];
 
-const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
-const NETLINK_ROUTE = 0;
-const NLMSG_ERROR = 2;
-const NLM_F_REQUEST = 1;
-const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const IFLA_IFNAME = 3;
 const IFLA_XDP = 43;
 const IFLA_XDP_ATTACHED = 2;
 const IFLA_XDP_PROG_ID = 4;
-// nlmsghdr and ifinfomsg
-const HEADERS_BYTES = 32;
-const ATTRIBUTE_TYPE_MASK = 0x3fff;
+/** struct ifinfomsg */
+const IFINFO_BYTES = 16;
 const LINK_TYPE_XDP = 6;
 
 /**
@@ -45,20 +38,23 @@ const LINK_TYPE_XDP = 6;
  * @throws DemiError `ERR_DEMI_SYSCALL` with ENODEV when there is no such device.
  */
 export function queryXdp(ifindex: number): XdpAttachment {
-  const reply = requestLink(ifindex);
-  let device = '';
-  let mode: XdpMode = 'none';
-  let programId = 0;
-  eachAttribute(reply, HEADERS_BYTES, reply.byteLength, (type, at, end) => {
-    if (type === IFLA_IFNAME) device = text(reply, at, end);
-    if (type !== IFLA_XDP) return;
-    eachAttribute(reply, at, end, (inner, innerAt, innerEnd) => {
-      if (inner === IFLA_XDP_ATTACHED && innerEnd > innerAt) mode = MODES[reply.getUint8(innerAt)] ?? 'none';
-      if (inner === IFLA_XDP_PROG_ID && innerEnd - innerAt >= 4) programId = reply.getUint32(innerAt, true);
-    });
-  });
-  const programName = programId === 0 ? '' : (programById(programId)?.name ?? '');
-  return { device, mode, programId, programName, linkId: programId === 0 ? 0 : findLink(programId, ifindex) };
+  const netlink = new NetlinkSocket();
+  try {
+    const request = new MessageWriter(RTM_GETLINK, NLM_F_REQUEST).u32(0).u32(ifindex).u32(0).u32(0);
+    const reply = netlink.request(request, `asking about device ${ifindex}`)[0];
+    const attributes = new Attributes(reply?.payload ?? new Uint8Array(0), IFINFO_BYTES);
+    const xdp = attributes.nested(IFLA_XDP);
+    const programId = xdp.number(IFLA_XDP_PROG_ID) ?? 0;
+    return {
+      device: attributes.text(IFLA_IFNAME) ?? '',
+      mode: MODES[xdp.number(IFLA_XDP_ATTACHED) ?? 0] ?? 'none',
+      programId,
+      programName: programId === 0 ? '' : (programById(programId)?.name ?? ''),
+      linkId: programId === 0 ? 0 : findLink(programId, ifindex),
+    };
+  } finally {
+    netlink.close();
+  }
 }
 
 /** What a link is, by its descriptor (struct bpf_link_info). */
@@ -138,54 +134,4 @@ function readable<T>(read: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-function requestLink(ifindex: number): DataView {
-  const socket = libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE);
-  if (socket < 0) throw systemError('socket', { detail: 'asking about a device' });
-  try {
-    const request = new DataView(new ArrayBuffer(HEADERS_BYTES));
-    request.setUint32(0, HEADERS_BYTES, true);
-    request.setUint16(4, RTM_GETLINK, true);
-    request.setUint16(6, NLM_F_REQUEST, true);
-    request.setInt32(20, ifindex, true);
-    if (libc().writeBuffer(socket, request, HEADERS_BYTES) < 0) {
-      throw systemError('write', { detail: 'asking about a device' });
-    }
-    const reply = new DataView(new ArrayBuffer(64 * 1024));
-    const got = libc().readBuffer(socket, reply, reply.byteLength);
-    if (got < 0) throw systemError('read', { detail: 'asking about a device' });
-    const type = got >= 20 ? reply.getUint16(4, true) : 0;
-    if (type === NLMSG_ERROR) {
-      throw systemError('rtnetlink', {
-        errno: -reply.getInt32(16, true),
-        detail: `asking about device ${ifindex}`,
-      });
-    }
-    return new DataView(reply.buffer, 0, type === RTM_NEWLINK ? got : 0);
-  } finally {
-    libc().close(socket);
-  }
-}
-
-/** Visits netlink attributes in [from, to); stops at one that does not fit. */
-function eachAttribute(
-  view: DataView,
-  from: number,
-  to: number,
-  visit: (type: number, at: number, end: number) => void,
-): void {
-  let at = from;
-  while (at + 4 <= to) {
-    const length = view.getUint16(at, true);
-    if (length < 4 || at + length > to) return;
-    visit(view.getUint16(at + 2, true) & ATTRIBUTE_TYPE_MASK, at + 4, at + length);
-    at += (length + 3) & ~3;
-  }
-}
-
-function text(view: DataView, at: number, end: number): string {
-  let result = '';
-  for (let i = at; i < end && view.getUint8(i) !== 0; i++) result += String.fromCharCode(view.getUint8(i));
-  return result;
 }

@@ -43,6 +43,8 @@ export interface Scratch {
 }
 
 let scratch: Scratch | undefined;
+// The address again: read from here it is one boxed number, from the object it would be boxed for every call.
+let scratchAddress = 0;
 
 /** Offset in the scratch at which payloads begin. */
 export const PAYLOAD: number = ATTRIBUTE_BYTES;
@@ -59,6 +61,7 @@ export function beginCall(payloadBytes: number): Scratch {
     const map = mapAnonymous({ lengthBytes });
     scratch?.map.unmap();
     scratch = { map, address: map.addressNumber, bytes: map.bytes(), view: map.view() };
+    scratchAddress = map.addressNumber;
   }
   scratch.bytes.fill(0, 0, ATTRIBUTE_BYTES);
   return scratch;
@@ -71,7 +74,7 @@ export function currentScratch(): Scratch {
 
 /** Calls bpf(2) on the attribute begun by {@link beginCall}: a descriptor or 0, or a negative errno. */
 export function call(command: number): number {
-  return syscall(SYS_BPF, command, scratch!.address, ATTRIBUTE_BYTES);
+  return syscall(SYS_BPF, command, scratchAddress, ATTRIBUTE_BYTES);
 }
 
 /** Writes the address of scratch offset `at` into the attribute's 64-bit field at `field`. */
@@ -111,4 +114,13 @@ export function refused(result: number, doing: string): DemiError {
     detail: doing,
     capabilities: ['CAP_BPF', 'CAP_NET_ADMIN'],
   });
+}
+
+/** Copies out of the scratch: by a loop rather than set(subarray), as keys and values are short and it allocates nothing. */
+export function copy(from: Uint8Array, at: number, to: Uint8Array, lengthBytes: number): void {
+  if (lengthBytes > 256) {
+    to.set(from.subarray(at, at + lengthBytes));
+    return;
+  }
+  for (let i = 0; i < lengthBytes; i++) to[i] = from[at + i]!;
 }

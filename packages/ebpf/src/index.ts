@@ -17,6 +17,7 @@ export * from './constants.ts';
 export * from './error.ts';
 export * from './link.ts';
 export * from './maps/array.ts';
+export { MapCursor } from './maps/cursor.ts';
 export * from './maps/hash.ts';
 export * from './maps/map.ts';
 export * from './maps/per-cpu.ts';

@@ -118,6 +118,18 @@ for (const mode of ['native', 'generic', 'best'] as const) {
   });
 }
 
+test('a driver without XDP: best falls back to generic, native says so', { skip }, async () => {
+  const best = hold('lo', 'best');
+  assert.equal((await best.ask('attach')).mode, 'generic');
+  assert.equal((await best.ask('query')).mode, 'generic');
+  await best.end();
+  const native = hold('lo', 'native');
+  const refused = await native.ask('attach');
+  assert.equal(refused.errnoName, 'EOPNOTSUPP');
+  assert.match(refused.message!, /attaching program "demi_pass" to device 1 \(native mode\)/);
+  await native.end();
+});
+
 test('a device that is taken: who holds it and how to take it off', { skip }, async () => {
   const first = hold('demi0', 'native');
   const { info } = await first.ask('attach');

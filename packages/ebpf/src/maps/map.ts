@@ -5,6 +5,7 @@ import { EAGAIN, ENOENT, libc } from '@demikernel/native/kernel';
 import * as bpf from '../bpf.ts';
 import { UPDATE_ANY } from '../constants.ts';
 import { DemiError, ERR_ARGUMENT, ERR_CLOSED } from '../error.ts';
+import { CURSOR_BYTES, type MapCursor } from './cursor.ts';
 
 /** A key: its bytes, or, for keys of 4 bytes, a number. */
 export type MapKey = Uint8Array | number;
@@ -135,7 +136,7 @@ export class BpfMap {
     const result = bpf.call(bpf.BPF_MAP_GET_NEXT_KEY);
     if (result === -ENOENT) return false;
     if (result < 0) throw bpf.refused(result, `walking map "${this.name}"`);
-    copy(s.bytes, at, out, this.keyBytes);
+    bpf.copy(s.bytes, at, out, this.keyBytes);
     return true;
   }
 
@@ -176,11 +177,11 @@ export class BpfMap {
     const result = bpf.call(bpf.BPF_MAP_LOOKUP_BATCH);
     if (result < 0 && result !== -ENOENT) throw bpf.refused(result, `reading a batch of map "${this.name}"`);
     const count = Math.min(s.view.getUint32(32, true), capacity);
-    copy(s.bytes, bpf.PAYLOAD + CURSOR_BYTES, cursor.position, CURSOR_BYTES);
+    bpf.copy(s.bytes, bpf.PAYLOAD + CURSOR_BYTES, cursor.position, CURSOR_BYTES);
     cursor.started = true;
     cursor.done = result === -ENOENT;
-    copy(s.bytes, keysAt, keys, count * this.keyBytes);
-    copy(s.bytes, valuesAt, values, count * this.lookupBytes);
+    bpf.copy(s.bytes, keysAt, keys, count * this.keyBytes);
+    bpf.copy(s.bytes, valuesAt, values, count * this.lookupBytes);
     return count;
   }
 
@@ -292,7 +293,7 @@ export class BpfMap {
   }
 
   #readValue(out: Uint8Array): void {
-    copy(bpf.currentScratch().bytes, this.#valueOffset(), out, this.lookupBytes);
+    bpf.copy(bpf.currentScratch().bytes, this.#valueOffset(), out, this.lookupBytes);
   }
 
   #valueOffset(): number {
@@ -308,40 +309,6 @@ export class BpfMap {
   }
 }
 
-// The kernel's batch position: a bucket number, or, for some maps, a whole key.
-const CURSOR_BYTES = 256;
-
-/** Where a batched walk stands. */
-export class MapCursor {
-  /** @internal */
-  readonly position: Uint8Array;
-  /** @internal */
-  started: boolean;
-  /** Whether the last batch was the last one. */
-  done: boolean;
-
-  constructor() {
-    this.position = new Uint8Array(CURSOR_BYTES);
-    this.started = false;
-    this.done = false;
-  }
-
-  /** Starts another walk. */
-  reset(): void {
-    this.started = false;
-    this.done = false;
-  }
-}
-
 function align8(bytes: number): number {
   return (bytes + 7) & ~7;
-}
-
-// A loop rather than set(subarray): keys and values are short, and a loop allocates nothing.
-function copy(from: Uint8Array, at: number, to: Uint8Array, lengthBytes: number): void {
-  if (lengthBytes > 256) {
-    to.set(from.subarray(at, at + lengthBytes));
-    return;
-  }
-  for (let i = 0; i < lengthBytes; i++) to[i] = from[at + i]!;
 }

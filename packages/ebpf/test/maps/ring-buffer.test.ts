@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { POLLIN, PollSet } from '@demikernel/native/kernel';
 import { Assembler } from '../../src/assembler/assembler.ts';
 import { R0, R1, R2, R3, R4, R6, R7, R10 } from '../../src/assembler/register.ts';
 import * as C from '../../src/constants.ts';
@@ -128,6 +129,52 @@ test('discarded records are skipped', { skip }, () => {
     3,
   );
   assert.deepEqual(values, [6, 6, 6]);
+});
+
+test('nothing is lost when positions pass 4 GiB', { skip }, () => {
+  using ring = new RingBuffer({ name: 'demi_ring', sizeBytes: 1 << 20 });
+  const code = new Assembler()
+    .mapFd(R1, ring)
+    .mov(R2, 65_528)
+    .mov(R3, 0)
+    .call(C.HELPER_RINGBUF_RESERVE)
+    .jeq(R0, 0, 'full')
+    .mov(R1, R0)
+    .mov(R2, 0)
+    .call(C.HELPER_RINGBUF_SUBMIT)
+    .mov(R0, C.XDP_PASS)
+    .exit()
+    .label('full')
+    .mov(R0, C.XDP_DROP)
+    .exit()
+    .assemble();
+  using program = new Program({ name: 'demi_wrap', code });
+  const packet = new Uint8Array(64);
+  let events = 0;
+  for (let n = 0; n < 4500; n++) {
+    assert.equal(program.testRun(packet, { repeat: 15 }).action, C.XDP_PASS, `round ${n}`);
+    events += ring.consume(() => {});
+  }
+  assert.equal(events, 4500 * 15);
+  assert.ok(events * 65_536 > 2 ** 32);
+  assert.equal(ring.pendingBytes, 0);
+});
+
+test('the descriptor is readable while there are events', { skip }, () => {
+  using ring = new RingBuffer({ name: 'demi_ring', sizeBytes: 4096 });
+  using lost = new PerCpuArray({ name: 'demi_lost', valueBytes: 8, maxEntries: 1 });
+  using program = reporter(ring, lost);
+  const set = new PollSet(1);
+  try {
+    set.add(ring.descriptor, POLLIN);
+    assert.equal(set.wait(0), 0);
+    program.testRun(new Uint8Array(64));
+    assert.equal(set.wait(0), 1);
+    ring.consume(() => {});
+    assert.equal(set.wait(0), 0);
+  } finally {
+    set.close();
+  }
 });
 
 test('a size is a power of two and a page; a closed ring is empty', { skip }, () => {
