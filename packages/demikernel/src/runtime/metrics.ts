@@ -133,7 +133,7 @@ export class Histogram {
 }
 
 function bucketOf(value: number): number {
-  if (value < SUB_BUCKETS) return value < 1 ? 1 : value;
+  if (value < SUB_BUCKETS) return Math.max(value, 1);
   const exponent = 31 - Math.clz32(value);
   return ((exponent - SUB_BITS + 1) << SUB_BITS) + ((value >> (exponent - SUB_BITS)) & (SUB_BUCKETS - 1));
 }

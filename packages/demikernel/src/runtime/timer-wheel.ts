@@ -89,7 +89,7 @@ export class TimerWheel {
       timer.armed = true;
       this.armedCount++;
     }
-    const delay = delayUs < MAX_DELAY_US ? delayUs : MAX_DELAY_US;
+    const delay = Math.min(delayUs, MAX_DELAY_US);
     let ticks = ((Math.ceil((this.nowUs[0]! - this.startUs + delay) / TICK_US) | 0) - this.tick) | 0;
     if (ticks < 1) ticks = 1;
     else if (ticks >= MAX_TICKS) ticks = MAX_TICKS - 1;
@@ -132,7 +132,7 @@ export class TimerWheel {
     const behind = (this.clockTick() - this.tick) | 0;
     const ticks = this.idleTicks(MAX_TICKS) + 1 - behind;
     const delay = ticks * TICK_US - ((this.nowUs[0]! - this.startUs) % TICK_US);
-    return delay > 0 ? delay : 0;
+    return Math.max(delay, 0);
   }
 
   /** Ticks, at most `limit`, that can be skipped because no level has anything in them. */
