@@ -24,6 +24,7 @@ test('an eventfd counts signals and is drained whole', () => {
   event.close();
   event.close();
   assert.equal(event.drain(), -EBADF);
+  assert.equal(event.fd, -1);
 });
 
 test('a poll set finds the ready ones and passes over removed places', () => {

@@ -30,8 +30,6 @@ const EVENT_WORDS = 3;
 
 /** An epoll instance whose ready list of at most `capacity` events is read without allocating. */
 export class EpollSet {
-  /** The epoll descriptor; readable itself when something in the set is ready, so it nests in other sets. */
-  readonly fd: number;
   readonly #map: MemoryMap;
   readonly #libc: LibC;
   readonly #words: Int32Array;
@@ -41,7 +39,7 @@ export class EpollSet {
   readonly #scratchAddress: Address;
   readonly #timeWord: number;
   readonly #timeAddress: Address;
-  #closed: boolean;
+  #fd: number;
 
   /**
    * @param capacity most events one {@link wait} returns; the rest come with the next
@@ -59,13 +57,17 @@ export class EpollSet {
     this.#scratchAddress = this.#address + scratchOffset;
     this.#timeWord = timeOffset >> 2;
     this.#timeAddress = this.#address + timeOffset;
-    this.#closed = false;
-    this.fd = this.#libc.epoll_create1(EPOLL_CLOEXEC);
-    if (this.fd === -1) {
+    this.#fd = this.#libc.epoll_create1(EPOLL_CLOEXEC);
+    if (this.#fd === -1) {
       const error = systemError('epoll_create1');
       this.#map.release();
       throw error;
     }
+  }
+
+  /** Readable itself when something in the set is ready, so it nests in other sets; -1 once closed. */
+  get fd(): number {
+    return this.#fd;
   }
 
   /** Adds a descriptor. `key`, an int32 of the caller's choosing, comes back with its events. 0 or a negative errno. */
@@ -90,12 +92,12 @@ export class EpollSet {
   wait(timeoutUs: number): number {
     let result: number;
     if (timeoutUs <= 0) {
-      result = this.#libc.epoll_wait(this.fd, this.#address, this.#capacity, timeoutUs === 0 ? 0 : -1);
+      result = this.#libc.epoll_wait(this.#fd, this.#address, this.#capacity, timeoutUs === 0 ? 0 : -1);
     } else {
       // epoll_pwait2(2): nanosecond grain, since Linux 5.11.
       writeTimespec(this.#words, this.#timeWord, timeoutUs);
       const time = this.#timeAddress;
-      result = this.#libc.syscall(SYS_EPOLL_PWAIT2, this.fd, this.#address, this.#capacity, time, 0, 0);
+      result = this.#libc.syscall(SYS_EPOLL_PWAIT2, this.#fd, this.#address, this.#capacity, time, 0, 0);
     }
     return result === -1 ? -errno() : result;
   }
@@ -111,9 +113,10 @@ export class EpollSet {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#libc.close(this.fd);
+    if (this.#fd === -1) return;
+    this.#libc.close(this.#fd);
+    // Not kept: the number may soon be another descriptor's.
+    this.#fd = -1;
     this.#map.release();
   }
 
@@ -121,6 +124,6 @@ export class EpollSet {
     this.#words[this.#scratchWord] = events;
     this.#words[this.#scratchWord + 1] = key;
     this.#words[this.#scratchWord + 2] = 0;
-    return this.#libc.epoll_ctl(this.fd, operation, fd, this.#scratchAddress) === -1 ? -errno() : 0;
+    return this.#libc.epoll_ctl(this.#fd, operation, fd, this.#scratchAddress) === -1 ? -errno() : 0;
   }
 }

@@ -56,7 +56,8 @@ function libuv(): Libuv {
  * Catches signals while JavaScript spins.
  *
  * While it is open the signals do not end the process. Handlers that Node itself was given (`process.on`) still get
- * them, later, from the event loop. After {@link close} the default disposition is back, if nobody else listens.
+ * them, later, from the event loop. After {@link close} the default disposition is back, if nobody else listens; what
+ * Node had put on SIGUSR1 (its inspector) is not, so leave that one alone.
  */
 export class SignalWatch {
   /** Readable when a signal has arrived; joins a poll set. Never read it: call {@link check}. */

@@ -19,12 +19,11 @@ const COUNT_WORD = 8;
 const COUNT_OFFSET = 32;
 
 export class TimerFd {
-  readonly fd: number;
   readonly #map: MemoryMap;
   readonly #libc: LibC;
   readonly #words: Int32Array;
   readonly #countAddress: number;
-  #closed: boolean;
+  #fd: number;
 
   /** @throws DemiError `ERR_DEMI_SYSCALL` (EMFILE), `ERR_DEMI_PLATFORM` */
   constructor() {
@@ -32,13 +31,17 @@ export class TimerFd {
     this.#libc = libc();
     this.#words = new Int32Array(this.#map.buffer);
     this.#countAddress = this.#map.addressNumber + COUNT_OFFSET;
-    this.#closed = false;
-    this.fd = this.#libc.timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (this.fd === -1) {
+    this.#fd = this.#libc.timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (this.#fd === -1) {
       const error = systemError('timerfd_create');
       this.#map.release();
       throw error;
     }
+  }
+
+  /** Readable once the timer has expired; -1 once closed. */
+  get fd(): number {
+    return this.#fd;
   }
 
   /**
@@ -60,19 +63,20 @@ export class TimerFd {
 
   /** How often it expired since it was armed or last drained; 0 when it did not. A negative errno on failure. */
   drain(): number {
-    if (this.#libc.read(this.fd, this.#countAddress, 8) !== -1) return this.#words[COUNT_WORD]!;
+    if (this.#libc.read(this.#fd, this.#countAddress, 8) !== -1) return this.#words[COUNT_WORD]!;
     const number = errno();
     return number === EAGAIN ? 0 : -number;
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#libc.close(this.fd);
+    if (this.#fd === -1) return;
+    this.#libc.close(this.#fd);
+    // Not kept: the number may soon be another descriptor's.
+    this.#fd = -1;
     this.#map.release();
   }
 
   #set(): number {
-    return this.#libc.timerfd_settime(this.fd, 0, this.#map.addressNumber, 0) === -1 ? -errno() : 0;
+    return this.#libc.timerfd_settime(this.#fd, 0, this.#map.addressNumber, 0) === -1 ? -errno() : 0;
   }
 }

@@ -55,24 +55,21 @@ export interface NetlinkOptions {
  * namespace, open it with `runInNamespace`.
  */
 export class NetlinkSocket {
-  /** Readable when an event has arrived. */
-  readonly fd: number;
   readonly #buffer: Uint8Array;
   readonly #address: number;
   readonly #listens: boolean;
   #sequence: number;
-  #closed: boolean;
+  #fd: number;
 
   /** @throws DemiError `ERR_DEMI_SYSCALL`, `ERR_DEMI_PLATFORM` */
   constructor(options: NetlinkOptions = {}) {
     const fd = openSocket(AF_NETLINK, SOCK_RAW, options.protocol ?? NETLINK_ROUTE, { blocking: true });
     if (fd < 0) throw systemError('socket', { errno: fd, detail: 'opening a netlink socket' });
-    this.fd = fd;
+    this.#fd = fd;
     this.#buffer = new Uint8Array(RECEIVE_BYTES);
     this.#address = addressOf(this.#buffer);
     this.#listens = (options.groups ?? 0) !== 0;
     this.#sequence = 1;
-    this.#closed = false;
     // No reply must not become a hang.
     setSocketOptionBytes(fd, SOL_SOCKET, SO_RCVTIMEO, BigInt64Array.of(BigInt(REPLY_TIMEOUT_S), 0n));
     // Best effort, older kernels lack them: an error text, and dumps filtered by the kernel.
@@ -90,6 +87,11 @@ export class NetlinkSocket {
     }
   }
 
+  /** Readable when an event has arrived; -1 once closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
   /**
    * Sends one request and returns the messages that answer it, without acknowledgement and end mark. Their payloads
    * are copies.
@@ -103,7 +105,7 @@ export class NetlinkSocket {
     for (let attempt = 1; ; attempt++) {
       const sequence = this.#sequence++ >>> 0;
       const bytes = writer.finish(sequence);
-      if (libc().writeBuffer(this.fd, bytes, bytes.length) === -1)
+      if (libc().writeBuffer(this.#fd, bytes, bytes.length) === -1)
         throw systemError('write', { detail: what });
       const answer = this.#collect(sequence, what);
       const overtaken = answer.some(message => (message.flags & NLM_F_DUMP_INTR) !== 0);
@@ -131,13 +133,14 @@ export class NetlinkSocket {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    closeDescriptor(this.fd);
+    if (this.#fd === -1) return;
+    closeDescriptor(this.#fd);
+    // Not kept: the number may soon be another descriptor's.
+    this.#fd = -1;
   }
 
   #receive(flags: number): number {
-    const result = libc().recv(this.fd, this.#address, RECEIVE_BYTES, flags | MSG_TRUNC);
+    const result = libc().recv(this.#fd, this.#address, RECEIVE_BYTES, flags | MSG_TRUNC);
     if (result === -1) return -errno();
     // With MSG_TRUNC the true length comes back; what did not fit is lost.
     return result > RECEIVE_BYTES ? -ENOBUFS : result;
