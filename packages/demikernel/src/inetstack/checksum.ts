@@ -1,5 +1,7 @@
 // The Internet checksum (RFC 1071) over bytes of a region. Where the field lies in a header is the headers' business.
 
+import type { Frame } from '../runtime/packet-device.ts';
+
 /**
  * Adds `length` bytes at `offset` to a partial sum, as big-endian 16-bit words.
  *
@@ -68,4 +70,22 @@ export function pseudoHeaderSum(
     protocol +
     (lengthBytes & 0xffff);
   return (sum & 0xffff) + (sum >>> 16);
+}
+
+/**
+ * Partial sum of a frame's bytes from `start` on, over all its segments.
+ *
+ * @param start offset from the frame's first byte, within its first segment
+ */
+export function sumFrame(view: DataView, frame: Frame, start: number, sum: number): number {
+  const first = frame.length[0]! - start;
+  let total = sumBytes(view, frame.offset[0]! + start, first, sum);
+  let odd = first & 1;
+  for (let i = 1; i < frame.count; i++) {
+    const length = frame.length[i]!;
+    if (odd === 0) total = sumBytes(view, frame.offset[i]!, length, total);
+    else total += swapSum(sumBytes(view, frame.offset[i]!, length, 0));
+    odd ^= length & 1;
+  }
+  return foldSum(total);
 }

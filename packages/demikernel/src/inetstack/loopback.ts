@@ -100,12 +100,16 @@ export class LoopbackDevice implements PacketDevice {
     this.inner.flush();
   }
 
-  /** Frees the waiting frames and closes the device. */
-  close(): void {
+  /** Frees the frames that wait. */
+  discard(): void {
     while (this.head !== this.tail) {
       this.pool.release(this.offsets[this.head & (LOOPBACK_FRAMES - 1)]! >> this.pool.slotShift);
       this.head = (this.head + 1) | 0;
     }
+  }
+
+  close(): void {
+    this.discard();
     this.inner.close();
   }
 

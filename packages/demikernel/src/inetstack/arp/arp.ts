@@ -277,7 +277,9 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
 
   /** Stops every timer. */
   close(): void {
-    this.table.forEach(neighbour => this.runtime.timers.cancel(neighbour.timer));
+    this.table.forEach(neighbour => {
+      this.runtime.timers.cancel(neighbour.timer);
+    });
     this.runtime.timers.cancel(this.deferredTimer);
     this.deferred = [];
   }

@@ -63,6 +63,12 @@ export class Ipv4Output {
     this.arp.cancelResolve(route, listener);
   }
 
+  /** Lowers the path MTU of a route after an ICMP error that has been validated (RFC 1191); it rises again later. */
+  lowerMtu(route: Route, mtuBytes: number): void {
+    this.routing.lowerMtu(route.destination, mtuBytes);
+    if (mtuBytes < route.mtuBytes) route.mtuBytes = mtuBytes; // a route that the cache has replaced
+  }
+
   /** Whether an address is ours: the stack's own, or 127.0.0.0/8. */
   isLocal(address: number): boolean {
     return address === this.address || address >>> 24 === 127;

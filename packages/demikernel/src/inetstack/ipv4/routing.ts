@@ -1,6 +1,5 @@
 // Which way a packet goes: the link, a gateway, a broadcast, or ourselves; and what is known of the path's MTU.
 
-import { EINVAL } from '../../runtime/errno.ts';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
@@ -126,24 +125,29 @@ export class Routing implements TimerOwner {
   }
 
   /**
-   * A router says that packets to `destination` must not be longer (RFC 1191).
+   * What to make of a router's word that a packet was too long (RFC 1191).
    *
-   * @param packetBytes length of the packet that was too long, from the embedded header
-   * @param mtuBytes what the router offers; 0 from routers older than RFC 1191
-   * @returns the new MTU, or a negative errno when the message is not plausible
+   * @param packetBytes length of that packet, from the embedded header
+   * @param offeredBytes the router's MTU; 0 from routers older than RFC 1191
+   * @returns the path MTU to go down to, or 0 when the message is not plausible: we do not send such packets, or the
+   *   offer would not be smaller
    */
-  lowerMtu(destination: number, packetBytes: number, mtuBytes: number): number {
+  plausibleMtu(destination: number, packetBytes: number, offeredBytes: number): number {
     const route = this.cache.get(destination, 0);
-    if (route === undefined || route.neighbour === this.ourselves || route.broadcast) return -EINVAL;
-    // The packet must have been one we could send, and the offer smaller than it.
-    if (packetBytes > route.mtuBytes || (mtuBytes !== 0 && mtuBytes >= packetBytes)) return -EINVAL;
-    const offered = mtuBytes === 0 ? nextPlateau(packetBytes) : mtuBytes;
-    const lowered = offered < MINIMUM_PATH_MTU ? MINIMUM_PATH_MTU : offered;
-    if (lowered >= route.mtuBytes) return -EINVAL;
-    route.mtuBytes = lowered;
+    if (route === undefined || route.neighbour === this.ourselves || route.broadcast) return 0;
+    if (packetBytes > route.mtuBytes || (offeredBytes !== 0 && offeredBytes >= packetBytes)) return 0;
+    const offered = offeredBytes === 0 ? nextPlateau(packetBytes) : offeredBytes;
+    const mtuBytes = offered < MINIMUM_PATH_MTU ? MINIMUM_PATH_MTU : offered;
+    return mtuBytes < route.mtuBytes ? mtuBytes : 0;
+  }
+
+  /** Lowers the MTU of a path, for ten minutes. */
+  lowerMtu(destination: number, mtuBytes: number): void {
+    const route = this.cache.get(destination, 0);
+    if (route === undefined || mtuBytes >= route.mtuBytes) return;
+    route.mtuBytes = mtuBytes;
     this.lowered.add(route);
     this.runtime.timers.arm(this.mtuTimer, MTU_RETRY_US);
-    return lowered;
   }
 
   onTimer(): void {
