@@ -245,7 +245,7 @@ export class AfXdpDevice implements PacketDevice {
     const limit = this.segmentLimit === 1 ? 1 : this.segmentLimit + 1;
     const open = this.inFlightLimit - this.inFlight;
     const free = this.socket.transmitRing.free(limit);
-    const room = open < free ? open : free;
+    const room = Math.min(open, free);
     return limit === 1 ? room : (room / limit) | 0;
   }
 

@@ -1,5 +1,6 @@
 // The doors to the Linux kernel. Nothing is loaded until a door is opened.
 
+export * from './af-packet.ts';
 export * from './af-xdp.ts';
 export { XdpRing } from './af-xdp-ring.ts';
 export * from './affinity.ts';
