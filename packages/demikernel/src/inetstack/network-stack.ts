@@ -163,14 +163,19 @@ export class NetworkStack {
     // A frame over several buffers is longer than any MTU we offer: nobody above could take it.
     if (this.continued || (flags & RX_CONTINUES) !== 0) {
       this.continued = (flags & RX_CONTINUES) !== 0;
-      return this.drop(offset, MULTI_BUFFER);
+      this.drop(offset, MULTI_BUFFER);
+      return;
     }
-    if (lengthBytes < HEADER_BYTES) return this.drop(offset, TRUNCATED);
+    if (lengthBytes < HEADER_BYTES) {
+      this.drop(offset, TRUNCATED);
+      return;
+    }
     const high = view.getInt32(offset);
     const low = view.getUint16(offset + 4);
     if ((high !== this.macHigh || low !== this.macLow) && (high !== -1 || low !== 0xffff)) {
       // The lowest bit of the first byte marks group addresses.
-      return this.drop(offset, (high & 0x01000000) !== 0 ? MULTICAST : OTHER_STATION);
+      this.drop(offset, (high & 0x01000000) !== 0 ? MULTICAST : OTHER_STATION);
+      return;
     }
     this.counters[RECEIVED]!++;
     const type = view.getUint16(offset + 12);

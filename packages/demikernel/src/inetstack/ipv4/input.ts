@@ -94,19 +94,39 @@ export class Ipv4Input {
   /** @param offset where the header begins @param lengthBytes what the frame holds from there on, padding included */
   receive(offset: number, lengthBytes: number, flags: number): void {
     const view = this.view;
-    if (lengthBytes < HEADER_BYTES) return this.drop(offset, TRUNCATED);
+    if (lengthBytes < HEADER_BYTES) {
+      this.drop(offset, TRUNCATED);
+      return;
+    }
     const first = view.getUint16(offset);
-    if (first >>> 12 !== 4) return this.drop(offset, BAD_VERSION);
+    if (first >>> 12 !== 4) {
+      this.drop(offset, BAD_VERSION);
+      return;
+    }
     const headerBytes = (first >>> 6) & 0x3c;
-    if (headerBytes < HEADER_BYTES || headerBytes > lengthBytes) return this.drop(offset, BAD_HEADER_LENGTH);
+    if (headerBytes < HEADER_BYTES || headerBytes > lengthBytes) {
+      this.drop(offset, BAD_HEADER_LENGTH);
+      return;
+    }
     const totalBytes = view.getUint16(offset + 2);
-    if (totalBytes < headerBytes || totalBytes > lengthBytes) return this.drop(offset, BAD_TOTAL_LENGTH);
-    if (foldChecksum(sumBytes(view, offset, headerBytes, 0)) !== 0) return this.drop(offset, BAD_CHECKSUM);
+    if (totalBytes < headerBytes || totalBytes > lengthBytes) {
+      this.drop(offset, BAD_TOTAL_LENGTH);
+      return;
+    }
+    if (foldChecksum(sumBytes(view, offset, headerBytes, 0)) !== 0) {
+      this.drop(offset, BAD_CHECKSUM);
+      return;
+    }
     const source = view.getInt32(offset + 12);
     const destination = view.getInt32(offset + 16);
-    if (!this.isPlausible(source, flags)) return this.drop(offset, BAD_SOURCE);
-    if (destination !== this.address && !this.isForUs(destination, flags))
-      return this.drop(offset, NOT_FOR_US);
+    if (!this.isPlausible(source, flags)) {
+      this.drop(offset, BAD_SOURCE);
+      return;
+    }
+    if (destination !== this.address && !this.isForUs(destination, flags)) {
+      this.drop(offset, NOT_FOR_US);
+      return;
+    }
     this.counters[RECEIVED]!++;
     const payloadBytes = totalBytes - headerBytes;
     const protocol = view.getUint8(offset + 9);
@@ -186,7 +206,7 @@ export class Ipv4Input {
     const fits = pool.headroomBytes + headerBytes + whole.totalBytes <= pool.slotSizeBytes;
     const slot = fits ? pool.allocSlot() : -1;
     if (slot < 0) this.counters[fits ? NO_SLOT : TOO_LARGE_TO_JOIN]!++;
-    const ipOffset = pool.slotOffset(slot < 0 ? 0 : slot) + pool.headroomBytes;
+    const ipOffset = pool.slotOffset(Math.max(slot, 0)) + pool.headroomBytes;
     if (slot >= 0) copyBytes(bytes, ipOffset, whole.ipOffset, headerBytes);
     for (let i = 0; i < whole.count; i++) {
       const offset = whole.offset[i]!;

@@ -137,7 +137,7 @@ export class Routing implements TimerOwner {
     if (route === undefined || route.neighbour === this.ourselves || route.broadcast) return 0;
     if (packetBytes > route.mtuBytes || (offeredBytes !== 0 && offeredBytes >= packetBytes)) return 0;
     const offered = offeredBytes === 0 ? nextPlateau(packetBytes) : offeredBytes;
-    const mtuBytes = offered < MINIMUM_PATH_MTU ? MINIMUM_PATH_MTU : offered;
+    const mtuBytes = Math.max(offered, MINIMUM_PATH_MTU);
     return mtuBytes < route.mtuBytes ? mtuBytes : 0;
   }
 

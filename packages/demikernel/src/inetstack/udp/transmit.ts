@@ -250,7 +250,7 @@ function addRange(output: Ipv4Output, array: ScatterGatherArray, skip: number, l
       from -= slice.length;
       continue;
     }
-    const piece = slice.length - from < left ? slice.length - from : left;
+    const piece = Math.min(slice.length - from, left);
     output.builder.add(slice, from, piece);
     left -= piece;
     from = 0;

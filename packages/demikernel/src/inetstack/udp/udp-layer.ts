@@ -126,24 +126,36 @@ export class UdpLayer {
   ): void {
     const { view, counters } = this;
     counters[RECEIVED]!++;
-    if (lengthBytes < UDP_HEADER_BYTES) return this.drop(offset, TRUNCATED);
+    if (lengthBytes < UDP_HEADER_BYTES) {
+      this.drop(offset, TRUNCATED);
+      return;
+    }
     const ports = view.getInt32(offset);
     const udpBytes = view.getUint16(offset + 4);
-    if (udpBytes < UDP_HEADER_BYTES || udpBytes > lengthBytes) return this.drop(offset, BAD_LENGTH);
+    if (udpBytes < UDP_HEADER_BYTES || udpBytes > lengthBytes) {
+      this.drop(offset, BAD_LENGTH);
+      return;
+    }
     const field = view.getUint16(offset + 6);
     if (
       field !== 0 &&
       flags !== RX_CHECKSUM_VALID &&
       !this.isIntact(offset, udpBytes, source, destination, field)
     ) {
-      return this.drop(offset, BAD_CHECKSUM);
+      this.drop(offset, BAD_CHECKSUM);
+      return;
     }
     const queue = this.find(source, destination, ports);
-    if (queue === undefined) return this.noPort(ipOffset, offset);
+    if (queue === undefined) {
+      this.noPort(ipOffset, offset);
+      return;
+    }
     const { pool } = this.output;
     const payloadBytes = udpBytes - UDP_HEADER_BYTES;
-    if (this.heldSlots >= this.totalReceiveSlots && !queue.awaited)
-      return this.drop(offset, RECEIVE_MEMORY_FULL);
+    if (this.heldSlots >= this.totalReceiveSlots && !queue.awaited) {
+      this.drop(offset, RECEIVE_MEMORY_FULL);
+      return;
+    }
     const array = pool.array();
     array.append(pool.slice(offset >> pool.slotShift, offset + UDP_HEADER_BYTES, payloadBytes));
     if (queue.deliver(array, payloadBytes, source, ports >>> 16)) counters[DELIVERED]!++;
@@ -167,27 +179,40 @@ export class UdpLayer {
       counters[counter]!++;
       array.free();
     };
-    if (whole.length[0]! < UDP_HEADER_BYTES) return drop(TRUNCATED);
-    if (view.getUint16(first + 4) !== whole.totalBytes) return drop(BAD_LENGTH);
+    if (whole.length[0]! < UDP_HEADER_BYTES) {
+      drop(TRUNCATED);
+      return;
+    }
+    if (view.getUint16(first + 4) !== whole.totalBytes) {
+      drop(BAD_LENGTH);
+      return;
+    }
     if (view.getUint16(first + 6) !== 0) {
       let sum = pseudoHeaderSum(source, destination, PROTOCOL_UDP, whole.totalBytes);
       // Every fragment but the last is a multiple of eight bytes long.
       for (let i = 0; i < whole.count; i++) sum = sumBytes(view, whole.offset[i]!, whole.length[i]!, sum);
-      if (foldSum(sum) !== 0xffff) return drop(BAD_CHECKSUM);
+      if (foldSum(sum) !== 0xffff) {
+        drop(BAD_CHECKSUM);
+        return;
+      }
     }
     const ports = view.getInt32(first);
     const queue = this.find(source, destination, ports);
     if (queue === undefined) {
       if (!this.sharedAddress) this.icmp.sendError(ICMP_UNREACHABLE, UNREACHABLE_PORT, whole.ipOffset);
-      return drop(NO_PORT);
+      drop(NO_PORT);
+      return;
     }
     const head = array.segments[0]!;
     head.offset += UDP_HEADER_BYTES;
     head.length -= UDP_HEADER_BYTES;
-    if (this.heldSlots + array.count > this.totalReceiveSlots && !queue.awaited)
-      return drop(RECEIVE_MEMORY_FULL);
+    if (this.heldSlots + array.count > this.totalReceiveSlots && !queue.awaited) {
+      drop(RECEIVE_MEMORY_FULL);
+      return;
+    }
     if (!queue.deliver(array, whole.totalBytes - UDP_HEADER_BYTES, source, ports >>> 16)) {
-      return drop(RECEIVE_QUEUE_FULL);
+      drop(RECEIVE_QUEUE_FULL);
+      return;
     }
     counters[DELIVERED]!++;
   }

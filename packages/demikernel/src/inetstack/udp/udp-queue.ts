@@ -174,7 +174,10 @@ export class UdpQueue extends Queue {
   }
 
   override pop(operation: Operation): void {
-    if (this.state !== OPEN) return this.layer.operations.complete(operation, ECANCELED);
+    if (this.state !== OPEN) {
+      this.layer.operations.complete(operation, ECANCELED);
+      return;
+    }
     const array = this.received.shift();
     if (array !== undefined) {
       this.receivedBytes -= array.lengthBytes;
@@ -183,8 +186,14 @@ export class UdpQueue extends Queue {
       this.give(operation, array, this.received.shiftedAddress, this.received.shiftedPort);
       return;
     }
-    if (this.pendingErrno !== 0) return this.layer.operations.complete(operation, this.takeErrno());
-    if (this.readShut) return this.endOfStream(operation);
+    if (this.pendingErrno !== 0) {
+      this.layer.operations.complete(operation, this.takeErrno());
+      return;
+    }
+    if (this.readShut) {
+      this.endOfStream(operation);
+      return;
+    }
     this.pops.push(operation);
   }
 
