@@ -48,7 +48,7 @@ import {
   NUD_VALID,
   resolveNeighbour,
 } from '../src/kernel/netlink/neighbours.ts';
-import { NetlinkSocket } from '../src/kernel/netlink/netlink-socket.ts';
+import { NetlinkSocket, refusalIn } from '../src/kernel/netlink/netlink-socket.ts';
 import {
   addRoute,
   deleteRoute,
@@ -368,6 +368,21 @@ test('a message is written as the kernel reads it', () => {
   assert.equal(attributes.text(9), undefined);
 });
 
+test('a refusal with an impossible length inside is still a refusal', () => {
+  for (const echoed of [0xfffffff0, 0x7fffffff, 0, 15]) {
+    const payload = new Uint8Array(64);
+    const view = new DataView(payload.buffer);
+    view.setInt32(0, -17, true);
+    view.setUint32(4, echoed, true);
+    const error = refusalIn({ type: 2, flags: 0x200, sequence: 1, port: 1, payload }, 'testing');
+    assert.equal(error?.errnoName, 'EEXIST');
+  }
+  assert.equal(
+    refusalIn({ type: 2, flags: 0, sequence: 1, port: 1, payload: new Uint8Array(3) }, 'x'),
+    undefined,
+  );
+});
+
 test('hostile bytes neither crash nor hang the decoder', () => {
   // xorshift32; the seed is printed so that a failure can be repeated.
   const seed = Number(process.env['DEMI_SEED'] ?? 20_261_123);
@@ -381,6 +396,7 @@ test('hostile bytes neither crash nor hang the decoder', () => {
   };
   const types = [2, 3, 16, 17, 20, 21, 24, 25, 28, 29];
   let decoded = 0;
+  let refused = 0;
   for (let round = 0; round < 100_000; round++) {
     const writer = new MessageWriter(types[random(types.length)]!, random(65536));
     for (let i = random(20); i > 0; i--) writer.u8(random(4) === 0 ? random(256) : 0);
@@ -391,8 +407,12 @@ test('hostile bytes neither crash nor hang the decoder', () => {
     const bytes = writer.finish(1).slice();
     for (let i = random(4); i > 0; i--) bytes[random(bytes.length)] = random(256);
     const cut = random(3) === 0 ? bytes.subarray(0, random(bytes.length + 1)) : bytes;
-    for (const message of splitMessages(cut)) if (decodeEvent(message) !== undefined) decoded++;
+    for (const message of splitMessages(cut)) {
+      if (decodeEvent(message) !== undefined) decoded++;
+      if (refusalIn(message, 'fuzzing') !== undefined) refused++;
+    }
   }
+  assert.ok(refused > 1000, `${refused}`);
   assert.ok(decoded > 10_000, `${decoded}`);
 });
 

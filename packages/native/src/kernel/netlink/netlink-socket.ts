@@ -157,7 +157,8 @@ export class NetlinkSocket {
         // Events, and answers to a request that was given up.
         if (message.sequence !== sequence) continue;
         if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
-          throwOnError(message, what);
+          const refusal = refusalIn(message, what);
+          if (refusal !== undefined) throw refusal;
           if (message.type === NLMSG_DONE) answer.push(message);
           return answer;
         }
@@ -169,22 +170,26 @@ export class NetlinkSocket {
   }
 }
 
-/** struct nlmsgerr { int error; struct nlmsghdr msg; }; the request's payload unless capped; attributes. */
-function throwOnError(message: NetlinkMessage, what: string): void {
+/**
+ * The refusal in an NLMSG_ERROR or NLMSG_DONE message, or `undefined` when it says that all went well.
+ *
+ * struct nlmsgerr { int error; struct nlmsghdr msg; }, the request's payload unless capped, then attributes.
+ */
+export function refusalIn(message: NetlinkMessage, what: string): DemiError | undefined {
   const { payload } = message;
-  if (payload.length < 4) return;
+  if (payload.length < 4) return undefined;
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const number = view.getInt32(0, true);
-  if (number >= 0) return;
+  if (number >= 0) return undefined;
   let detail = what;
   if ((message.flags & NLM_F_ACK_TLVS) !== 0) {
     let offset = 4;
     if (message.type === NLMSG_ERROR && payload.length >= 4 + NLMSG_HEADER_BYTES) {
       const echoed = (message.flags & NLM_F_CAPPED) !== 0 ? NLMSG_HEADER_BYTES : view.getUint32(4, true);
-      offset += (echoed + 3) & ~3;
+      offset += Math.ceil(echoed / 4) * 4;
     }
     const text = new Attributes(payload, offset).text(NLMSGERR_ATTR_MSG);
     if (text !== undefined) detail += ` (${text})`;
   }
-  throw systemError('netlink', { errno: number, detail, capabilities: ['CAP_NET_ADMIN'] });
+  return systemError('netlink', { errno: number, detail, capabilities: ['CAP_NET_ADMIN'] });
 }
