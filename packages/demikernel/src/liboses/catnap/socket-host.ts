@@ -1,0 +1,158 @@
+// What the sockets of one Catnap share: the epoll set, the memory, the message headers, the counters.
+
+import type { SlotPool } from '@demikernel/memory';
+import {
+  closeDescriptor,
+  EPOLLERR,
+  EPOLLET,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  EpollSet,
+  SocketAddress as NativeAddress,
+  openNamespace,
+  openSocket,
+  runInNamespace,
+} from '@demikernel/native/kernel';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { Receiver } from './receiver.ts';
+import { Sender } from './sender.ts';
+
+/** Events that one turn takes; the rest comes with the next. */
+const EVENTS_PER_TURN = 256;
+
+/** What Catnap counts. */
+export const CATNAP_COUNTERS = [
+  'events',
+  'receiveCalls',
+  'receivedBytes',
+  'receiveEmpty',
+  'sendCalls',
+  'sentBytes',
+  'sendPartial',
+  'accepted',
+  'connected',
+  'failures',
+  'memoryShort',
+  'datagramsTruncated',
+] as const;
+export const EVENTS = 0;
+export const RECEIVE_CALLS = 1;
+export const RECEIVED_BYTES = 2;
+export const RECEIVE_EMPTY = 3;
+export const SEND_CALLS = 4;
+export const SENT_BYTES = 5;
+export const SEND_PARTIAL = 6;
+export const ACCEPTED = 7;
+export const CONNECTED = 8;
+export const FAILURES = 9;
+export const MEMORY_SHORT = 10;
+export const DATAGRAMS_TRUNCATED = 11;
+
+/** A socket as the host sees it. */
+export interface HostedSocket {
+  readonly fd: number;
+  /** Epoll has something new to say: EPOLLIN, EPOLLOUT, … */
+  ready(events: number): void;
+  /** What could not go on for lack of memory is tried again. */
+  retry(): void;
+}
+
+/** Shared by the queues of one library OS. */
+export class SocketHost {
+  readonly runtime: Runtime;
+  readonly pool: SlotPool;
+  readonly epoll: EpollSet;
+  readonly receiver: Receiver;
+  readonly sender: Sender;
+  readonly counters: Float64Array;
+  /** For calls at set-up: bind, connect, accept, getsockname. */
+  readonly scratch: NativeAddress;
+  // By descriptor: the kernel hands out the lowest free number, so this stays dense.
+  private readonly sockets: (HostedSocket | undefined)[];
+  private starved: HostedSocket[];
+  private readonly namespace: number;
+
+  constructor(runtime: Runtime, pool: SlotPool, namespace: string | undefined) {
+    this.runtime = runtime;
+    this.pool = pool;
+    this.namespace = namespace === undefined ? -1 : openNamespace(namespace);
+    this.epoll = new EpollSet(EVENTS_PER_TURN);
+    this.receiver = new Receiver(pool);
+    this.sender = new Sender(Number(pool.region.address));
+    this.counters = runtime.metrics.counters('catnap', CATNAP_COUNTERS);
+    this.scratch = new NativeAddress();
+    this.sockets = [];
+    this.starved = [];
+  }
+
+  /** A non-blocking socket, in the namespace asked for. The descriptor or a negative errno. */
+  open(family: number, type: number): number {
+    if (this.namespace < 0) return openSocket(family, type);
+    return runInNamespace(this.namespace, () => openSocket(family, type));
+  }
+
+  /**
+   * Begins to watch a descriptor; what it is ready for already is reported too. 0 or a negative errno.
+   *
+   * Edge-triggered: an event costs nothing more until the next one, and a socket that nobody pops from stays silent.
+   */
+  watch(socket: HostedSocket): number {
+    while (this.sockets.length <= socket.fd) this.sockets.push(undefined);
+    this.sockets[socket.fd] = socket;
+    return this.epoll.add(socket.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLERR | EPOLLET, socket.fd);
+  }
+
+  /** Closes a descriptor, watched or not. */
+  close(fd: number): void {
+    if (fd < this.sockets.length && this.sockets[fd] !== undefined) {
+      // Closing alone is not enough while a child being spawned holds a copy.
+      this.epoll.remove(fd);
+      this.sockets[fd] = undefined;
+    }
+    closeDescriptor(fd);
+  }
+
+  /** Has `retry` called in the next turn: there was no slot to receive into. */
+  starve(socket: HostedSocket): void {
+    this.add(MEMORY_SHORT, 1);
+    if (!this.starved.includes(socket)) this.starved.push(socket);
+  }
+
+  get hasStarved(): boolean {
+    return this.starved.length > 0;
+  }
+
+  /** One batch of events. Returns how many there were. */
+  poll(): number {
+    if (this.starved.length > 0) this.feed();
+    const { epoll, sockets } = this;
+    const count = epoll.wait(0);
+    if (count <= 0) return 0;
+    this.add(EVENTS, count);
+    for (let i = 0; i < count; i++) {
+      const socket = sockets[epoll.key(i)];
+      if (socket !== undefined) socket.ready(epoll.events(i));
+    }
+    return count;
+  }
+
+  private feed(): void {
+    const starved = this.starved;
+    this.starved = [];
+    for (const socket of starved) if (this.sockets[socket.fd] === socket) socket.retry();
+  }
+
+  add(counter: number, amount: number): void {
+    this.counters[counter] = this.counters[counter]! + amount;
+  }
+
+  shutDown(): void {
+    for (let fd = 0; fd < this.sockets.length; fd++) if (this.sockets[fd] !== undefined) this.close(fd);
+    this.epoll.close();
+    this.receiver.close();
+    this.sender.close();
+    this.scratch.close();
+    if (this.namespace >= 0) closeDescriptor(this.namespace);
+  }
+}
