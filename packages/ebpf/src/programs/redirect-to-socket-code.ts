@@ -43,7 +43,7 @@ export type RedirectPath = (typeof REDIRECT_PATHS)[number];
 
 /** What the code refers to. */
 export interface RedirectCodeOptions {
-  /** The IPv4 address, as a number: 10.0.0.1 is 0x0a000001. */
+  /** The IPv4 address, as a number, signed or not: 10.0.0.1 is 0x0a000001. */
   address: number;
   /** XSKMAP by receive queue. A DEVMAP does too: that is how tests see redirects without sockets. */
   sockets: MapReference;

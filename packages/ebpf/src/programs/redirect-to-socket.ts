@@ -17,7 +17,7 @@ export interface RedirectToSocketOptions {
    * `ports`: chosen TCP and UDP ports of an address that stays the kernel's, and ICMP errors about them.
    */
   mode: 'address' | 'ports';
-  /** As a number: 10.0.0.1 is 0x0a000001. */
+  /** As a number, signed or not: 10.0.0.1 is 0x0a000001. */
   address: number;
   /** Receive queues that may get a socket; 64 by default. */
   queues?: number;
@@ -48,7 +48,8 @@ export class RedirectToSocket {
   /** @throws DemiError as `Program` and `BpfMap` do. */
   constructor(options: RedirectToSocketOptions) {
     const { mode, address } = options;
-    if (address >>> 0 !== address) throw new DemiError(ERR_ARGUMENT, `${address} is no IPv4 address`);
+    if (address >>> 0 !== address && (address | 0) !== address)
+      throw new DemiError(ERR_ARGUMENT, `${address} is no IPv4 address`);
     this.mode = mode;
     const opened: { close(): void }[] = [];
     const open = <T extends { close(): void }>(thing: T): T => {
