@@ -45,6 +45,8 @@ export interface AfXdpDeviceOptions {
   slotSizeBytes?: number;
   /** Entries of each ring; a power of two. Default 2048. */
   ringEntries?: number;
+  /** Slots kept with the kernel for receiving. Default: a full fill ring, at most half the pool. */
+  fillSlots?: number;
   mode?: 'auto' | 'copy' | 'zero-copy';
   /** Frames over several slots. */
   multiBuffer?: boolean;
@@ -206,7 +208,7 @@ export class AfXdpDevice implements PacketDevice {
     this.held = new Uint16Array(pool.slotCount);
     this.done = new Int32Array(COMPLETION_BURST);
     this.slotMask = pool.slotSizeBytes - 1;
-    this.fillTarget = Math.min(ringEntries, pool.slotCount >> 1);
+    this.fillTarget = Math.min(options.fillSlots ?? ringEntries, ringEntries, pool.slotCount >> 1);
     this.supplied = 0;
     this.inFlight = 0;
     this.inFlightLimit = ringEntries;

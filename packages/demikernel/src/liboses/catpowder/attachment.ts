@@ -1,0 +1,181 @@
+// Getting hold of the interface: the XDP program and its sockets, or, where XDP is refused, a packet socket.
+
+import { RedirectToSocket, XdpLink } from '@demikernel/ebpf';
+import { DemiError } from '@demikernel/memory';
+import { EBUSY, EINVAL, libc } from '@demikernel/native/kernel';
+import { AfPacketDevice } from '../../devices/af-packet.ts';
+import { AfXdpDevice, type AfXdpDeviceOptions } from '../../devices/af-xdp.ts';
+import { AfXdpQueues } from '../../devices/af-xdp-queues.ts';
+import type { PacketDevice } from '../../runtime/packet-device.ts';
+import { formatIpv4 } from '../../runtime/socket-address.ts';
+import type { HostInterface } from './host-interface.ts';
+
+/** A process that was killed leaves its queues to a kernel worker: they are free a moment after it is gone. */
+const BUSY_RETRIES = 60;
+const BUSY_RETRY_MS = 5;
+const VETH = 'veth';
+
+export interface AttachOptions {
+  host: HostInterface;
+  mode: 'address' | 'ports';
+  address: number;
+  /** `auto`: AF_XDP, or AF_PACKET where it is refused. */
+  device: 'auto' | 'xdp' | 'packet';
+  /** One receive queue; all of them when left out. */
+  queue?: number;
+  slots?: number;
+  slotSizeBytes?: number;
+  mtuBytes?: number;
+  transmitChecksum?: 'none' | 'offload' | 'software';
+  xdpMode?: 'auto' | 'copy' | 'zero-copy';
+  debug?: boolean;
+}
+
+/** What {@link attach} got. Closing gives the interface back as it was. */
+export class Attachment {
+  readonly device: PacketDevice;
+  /** The XDP program; `undefined` on AF_PACKET. */
+  readonly redirect: RedirectToSocket | undefined;
+  readonly link: XdpLink | undefined;
+  /** What the user should know. */
+  readonly notices: readonly string[];
+
+  constructor(
+    device: PacketDevice,
+    redirect: RedirectToSocket | undefined,
+    link: XdpLink | undefined,
+    notices: readonly string[],
+  ) {
+    this.device = device;
+    this.redirect = redirect;
+    this.link = link;
+    this.notices = notices;
+  }
+
+  /** Takes the program off first, so that nothing more comes in; then lets frames under way leave. */
+  close(): void {
+    this.link?.close();
+    this.device.close();
+    this.redirect?.close();
+  }
+}
+
+/**
+ * Takes hold of the interface, in the namespace of the calling thread.
+ *
+ * @throws DemiError `ERR_DEMI_PERMISSION` naming the capabilities, `ERR_DEMI_EBPF_BUSY` and `ERR_DEMI_DEVICE_BUSY` when
+ *   somebody else has the interface, `ERR_DEMI_UNSUPPORTED` for ports mode without XDP
+ */
+export function attach(options: AttachOptions): Attachment {
+  if (options.device === 'packet') return attachPacket(options, []);
+  try {
+    return attachXdp(options);
+  } catch (cause) {
+    if (options.device === 'xdp' || !(cause instanceof DemiError) || isBusy(cause)) throw cause;
+    const because = `AF_XDP is refused on ${options.host.link.name}: ${cause.message}`;
+    if (options.mode === 'ports') {
+      const message = `${because}. Sharing the host's address by port needs XDP: only it keeps packets from the kernel`;
+      throw new DemiError(cause.code, message, { cause, errno: cause.errno, errnoName: cause.errnoName });
+    }
+    const notice = `${because}. Going on with AF_PACKET: every frame is copied, and the kernel looks at it too`;
+    return attachPacket(options, [notice]);
+  }
+}
+
+function attachXdp(options: AttachOptions): Attachment {
+  const { host, mode, address } = options;
+  const notices: string[] = [];
+  const redirect = new RedirectToSocket({ mode, address: address >>> 0, queues: host.receiveQueues });
+  let link: XdpLink | undefined;
+  let device: AfXdpDevice | AfXdpQueues | undefined;
+  try {
+    // Sockets first: the program passes packets to the kernel as long as a queue has none.
+    device = openDevice(options);
+    const queues = device instanceof AfXdpQueues ? device.queues : [device];
+    for (const queue of queues) redirect.setSocket(queue.socket.queue, queue.socket.descriptor);
+    link = patiently(() => new XdpLink({ program: redirect.program, ifindex: host.link.index }));
+    if (link.mode === 'generic') {
+      notices.push(
+        `${host.link.name}: the driver runs no XDP program, the kernel does it for it: expect less`,
+      );
+    }
+    if (queues.length < host.receiveQueues) {
+      notices.push(
+        `${host.link.name} has ${host.receiveQueues} receive queues, and only number ${options.queue} is ours: ` +
+          'packets on the others go to the kernel',
+      );
+    }
+    return new Attachment(device, redirect, link, notices);
+  } catch (error) {
+    link?.close();
+    device?.close();
+    redirect.close();
+    throw error;
+  }
+}
+
+function openDevice(options: AttachOptions): AfXdpDevice | AfXdpQueues {
+  const { host, queue } = options;
+  const local = host.driver === VETH;
+  const wanted: AfXdpDeviceOptions = {
+    name: host.link.name,
+    interfaceIndex: host.link.index,
+    macAddress: host.macAddress,
+    interfaceMtuBytes: Math.min(options.mtuBytes ?? host.link.mtuBytes, host.link.mtuBytes),
+    slots: options.slots,
+    slotSizeBytes: options.slotSizeBytes,
+    mode: options.xdpMode,
+    // A veth hands frames to a kernel on this machine, which takes the checksum as read.
+    transmitChecksum: options.transmitChecksum ?? (local ? 'offload' : 'none'),
+    partialChecksums: local,
+    debug: options.debug,
+  };
+  const open = (): AfXdpDevice | AfXdpQueues =>
+    queue === undefined && host.receiveQueues > 1
+      ? new AfXdpQueues(wanted, host.receiveQueues)
+      : new AfXdpDevice({ ...wanted, queue: queue ?? 0 });
+  try {
+    return patiently(open);
+  } catch (error) {
+    // Before Linux 6.8 there is no transmit metadata: the stack sums by itself.
+    const old = error instanceof DemiError && error.errno === EINVAL && error.syscall === 'setsockopt';
+    if (!old || wanted.transmitChecksum === 'none' || options.transmitChecksum !== undefined) throw error;
+    wanted.transmitChecksum = 'none';
+    return patiently(open);
+  }
+}
+
+function attachPacket(options: AttachOptions, notices: string[]): Attachment {
+  const { host, mode, address } = options;
+  if (mode === 'ports') {
+    throw new DemiError(
+      'ERR_DEMI_UNSUPPORTED',
+      `AF_PACKET cannot share ${formatIpv4(address)} with the kernel, which would answer for our ports: use XDP`,
+    );
+  }
+  const device = new AfPacketDevice({
+    name: host.link.name,
+    interfaceIndex: host.link.index,
+    macAddress: host.macAddress,
+    interfaceMtuBytes: Math.min(options.mtuBytes ?? host.link.mtuBytes, host.link.mtuBytes),
+    slots: options.slots,
+    debug: options.debug,
+  });
+  return new Attachment(device, undefined, undefined, notices);
+}
+
+function isBusy(error: DemiError): boolean {
+  return error.errno === EBUSY;
+}
+
+/** Tries again for a moment while the interface is busy. */
+function patiently<T>(open: () => T): T {
+  for (let tries = 0; ; tries++) {
+    try {
+      return open();
+    } catch (error) {
+      if (!(error instanceof DemiError) || !isBusy(error) || tries === BUSY_RETRIES) throw error;
+      libc().poll(0, 0, BUSY_RETRY_MS);
+    }
+  }
+}
