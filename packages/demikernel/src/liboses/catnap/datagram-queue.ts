@@ -81,6 +81,12 @@ export class DatagramQueue extends KernelQueue {
     }
   }
 
+  override guess(): number {
+    const operation = this.pops.head;
+    if (operation === undefined) return -1;
+    return this.receive(operation) ? 1 : 0;
+  }
+
   override retry(): void {
     this.servePops();
     this.servePushes();

@@ -49,6 +49,7 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
   }
 
   abstract ready(events: number): void;
+  abstract guess(): number;
   abstract retry(): void;
 
   /** Asked of the kernel until there is one. */

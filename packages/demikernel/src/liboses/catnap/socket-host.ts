@@ -21,6 +21,15 @@ import { Sender } from './sender.ts';
 /** Events that one turn takes; the rest comes with the next. */
 const EVENTS_PER_TURN = 256;
 
+/**
+ * A socket that alone had something to say so many times in a row is asked directly while a pop waits on it: that saves the
+ * way through epoll, 0.4 µs of an 8 µs echo. Every eighth turn looks at epoll all the same, and after GUESS_TURNS in vain
+ * all of them do.
+ */
+const STREAK = 4;
+const GUESS_TURNS = 64;
+const GUESS_MASK = 7;
+
 /** What Catnap counts. */
 export const CATNAP_COUNTERS = [
   'events',
@@ -54,6 +63,8 @@ export interface HostedSocket {
   readonly fd: number;
   /** Epoll has something new to say: EPOLLIN, EPOLLOUT, … */
   ready(events: number): void;
+  /** Receives if something is there and a pop waits for it. Returns how many pops that ended, -1 when none waits. */
+  guess(): number;
   /** What could not go on for lack of memory is tried again. */
   retry(): void;
 }
@@ -72,6 +83,10 @@ export class SocketHost {
   private readonly sockets: (HostedSocket | undefined)[];
   private starved: HostedSocket[];
   private readonly namespace: number;
+  /** The socket that had the last event, how many in a row it had alone, and the turns left to ask it first. */
+  private likely: HostedSocket | undefined;
+  private streak: number;
+  private guessesLeft: number;
 
   constructor(runtime: Runtime, pool: SlotPool, namespace: string | undefined) {
     this.runtime = runtime;
@@ -84,6 +99,9 @@ export class SocketHost {
     this.scratch = new NativeAddress();
     this.sockets = [];
     this.starved = [];
+    this.likely = undefined;
+    this.streak = 0;
+    this.guessesLeft = 0;
   }
 
   /** A non-blocking socket, in the namespace asked for. The descriptor or a negative errno. */
@@ -108,6 +126,7 @@ export class SocketHost {
     if (fd < this.sockets.length && this.sockets[fd] !== undefined) {
       // Closing alone is not enough while a child being spawned holds a copy.
       this.epoll.remove(fd);
+      if (this.likely === this.sockets[fd]) this.noteAlone(undefined);
       this.sockets[fd] = undefined;
     }
     closeDescriptor(fd);
@@ -123,18 +142,34 @@ export class SocketHost {
     return this.starved.length > 0;
   }
 
-  /** One batch of events. Returns how many there were. */
+  /** One batch of events, by one system call when there are none. Returns how much there was to do. */
   poll(): number {
     if (this.starved.length > 0) this.feed();
+    if (this.guessesLeft > 0 && (--this.guessesLeft & GUESS_MASK) !== 0) {
+      const ended = this.likely!.guess();
+      if (ended > 0) this.guessesLeft = GUESS_TURNS;
+      if (ended >= 0) return ended;
+    }
     const { epoll, sockets } = this;
     const count = epoll.wait(0);
     if (count <= 0) return 0;
     this.add(EVENTS, count);
+    this.noteAlone(count === 1 ? sockets[epoll.key(0)] : undefined);
     for (let i = 0; i < count; i++) {
       const socket = sockets[epoll.key(i)];
       if (socket !== undefined) socket.ready(epoll.events(i));
     }
     return count;
+  }
+
+  private noteAlone(socket: HostedSocket | undefined): void {
+    if (socket === undefined || socket !== this.likely) {
+      this.likely = socket;
+      this.streak = 0;
+      this.guessesLeft = 0;
+    } else if (++this.streak >= STREAK) {
+      this.guessesLeft = GUESS_TURNS;
+    }
   }
 
   private feed(): void {

@@ -252,6 +252,12 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     }
   }
 
+  override guess(): number {
+    const operation = this.pops.head;
+    if (operation === undefined || this.state !== CONNECTED) return -1;
+    return this.receive(operation) ? 1 : 0;
+  }
+
   override retry(): void {
     if (this.state !== CONNECTED) return;
     this.servePops();
