@@ -1,0 +1,33 @@
+// What a benchmark is to the command that runs it.
+
+import type { Column, Row } from './rows.ts';
+
+export interface BenchmarkOption {
+  type: 'string' | 'boolean';
+  /** One line for `--help`. */
+  help: string;
+}
+
+export interface RunOptions {
+  /** At most 45 seconds in all. */
+  quick: boolean;
+  /** The benchmark's own options, as given. */
+  values: Readonly<Record<string, string | undefined>>;
+  /** Tells people what happens; goes to standard error. */
+  progress: (text: string) => void;
+  /**
+   * Registers what must be undone however the run ends, Ctrl-C included. Returns a function that does it now and
+   * forgets it.
+   */
+  onExit: (undo: () => void) => () => void;
+}
+
+export interface Benchmark {
+  name: string;
+  summary: string;
+  options: Readonly<Record<string, BenchmarkOption>>;
+  run: (options: RunOptions) => Promise<Row[]>;
+  columns: (rows: readonly Row[]) => Column[];
+  /** What the table means, below it. */
+  notes: readonly string[];
+}

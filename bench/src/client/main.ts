@@ -1,0 +1,92 @@
+// The measuring client, a process of its own: unmodified kernel sockets, pinned by whoever starts it.
+// Reads one round per line from standard input, answers one line per round.
+
+import { readSync, writeSync } from 'node:fs';
+import { machineCpuTime, threadCpuTime } from '@demikernel/native/kernel';
+import { Histogram } from '../histogram.ts';
+import { processCpuUs } from '../processor-time.ts';
+import { Connection } from './connection.ts';
+import { Load } from './load.ts';
+import type { RoundRequest, RoundResult } from './round.ts';
+
+function measure(request: RoundRequest): RoundResult {
+  const latencies = new Histogram();
+  const connections: Connection[] = [];
+  let load: Load | undefined;
+  try {
+    for (let i = 0; i < request.connections; i++) connections.push(new Connection(request));
+    load = new Load(connections, latencies, request.client, request.protocol);
+    load.begin();
+    load.run(request.warmUpMs);
+    load.reset();
+    const machine = machineCpuTime().busyUs;
+    const client = clientCpuUs();
+    const server = processCpuUs(request.serverPid);
+    const elapsedUs = load.run(request.measureMs);
+    const result: RoundResult = {
+      requests: load.requests,
+      elapsedUs,
+      latencies: latencies.toSparse(),
+      lost: load.lost,
+      late: load.late,
+      corrupted: load.corrupted,
+      polls: load.polls,
+      emptyPolls: load.emptyPolls,
+      machineCpuUs: machineCpuTime().busyUs - machine,
+      clientCpuUs: clientCpuUs() - client,
+      serverCpuUs: processCpuUs(request.serverPid) - server,
+    };
+    if (load.broken) result.error = 'the service ended a connection, or did not answer for three seconds';
+    else if (load.requests === 0) result.error = 'the service answered nothing';
+    return result;
+  } catch (error) {
+    return { ...NOTHING, error: (error as Error).message };
+  } finally {
+    load?.close();
+    for (const connection of connections) connection.close();
+  }
+}
+
+const NOTHING: RoundResult = {
+  requests: 0,
+  elapsedUs: 0,
+  latencies: [],
+  lost: 0,
+  late: 0,
+  corrupted: 0,
+  polls: 0,
+  emptyPolls: 0,
+  machineCpuUs: 0,
+  clientCpuUs: 0,
+  serverCpuUs: 0,
+};
+
+function clientCpuUs(): number {
+  const { userUs, systemUs } = threadCpuTime();
+  return userUs + systemUs;
+}
+
+/** The next line of standard input, waiting for it; `undefined` at its end. */
+function* lines(): Generator<string> {
+  const chunk = Buffer.alloc(65536);
+  let text = '';
+  while (true) {
+    const end = text.indexOf('\n');
+    if (end >= 0) {
+      yield text.slice(0, end);
+      text = text.slice(end + 1);
+      continue;
+    }
+    const count = readSync(0, chunk);
+    if (count === 0) return;
+    text += chunk.toString('utf8', 0, count);
+  }
+}
+
+function answer(value: unknown): void {
+  const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
+  for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done);
+}
+
+answer({ ready: true });
+for (const line of lines()) answer(measure(JSON.parse(line) as RoundRequest));

@@ -1,0 +1,161 @@
+// `bench -- echo`: round trips over TCP and UDP of our library OSes, of Node's own sockets, and of the floors.
+
+import { getAffinity, platformRefusal } from '@demikernel/native/kernel';
+import type { Benchmark, RunOptions } from '../benchmark.ts';
+import type { Protocol } from '../client/round.ts';
+import { type Column, figure, type Row, ratio, rounded, word } from '../rows.ts';
+import { Testbed, testbedRefusal } from '../testbed/testbed.ts';
+import { type Measured, measure } from './measure.ts';
+import { labelOf, loadsFor, type System, suits, systemsFor } from './scenario.ts';
+import { needsInterface, type Place } from './service.ts';
+
+export const echo: Benchmark = {
+  name: 'echo',
+  summary: 'round trips over TCP and UDP, beside node:net, node:dgram and the floors',
+  options: {
+    protocol: { type: 'string', help: 'tcp or udp only' },
+    systems: { type: 'string', help: 'only these, by commas: catpowder,node:net,reflector,…' },
+    client: { type: 'string', help: 'spin or block only' },
+    size: { type: 'string', help: 'only loads of this many bytes' },
+    connections: { type: 'string', help: 'only loads of this many connections' },
+    rounds: { type: 'string', help: 'rounds per system and load' },
+    'round-ms': { type: 'string', help: 'how long a round measures' },
+    profile: { type: 'string', help: 'folder for processor profiles of our services' },
+  },
+  run,
+  columns: columnsFor,
+  notes: [
+    'Client: unmodified kernel sockets, each connection with one request outstanding; server and client on one core each.',
+    'cpu/req: the whole machine, soft interrupts and spinning included; server: that process alone. A spinning process takes',
+    'its core whatever it does. idle: share of a core that a service takes when nobody talks to it. * client saturated.',
+  ],
+};
+
+async function run(options: RunOptions): Promise<Row[]> {
+  const refusal = testbedRefusal();
+  if (refusal !== undefined)
+    options.progress(`on loopback, without the rows that need an interface: ${refusal}`);
+  const place = refusal === undefined ? makePlace() : undefined;
+  const remove = options.onExit(() => place?.testbed.close());
+  try {
+    const rows: Row[] = [];
+    for (const protocol of ['tcp', 'udp'] as const) {
+      if (options.values['protocol'] !== undefined && options.values['protocol'] !== protocol) continue;
+      rows.push(...rowsOf(await measureProtocol(protocol, options, place)));
+    }
+    return rows;
+  } finally {
+    remove();
+  }
+}
+
+function measureProtocol(protocol: Protocol, options: RunOptions, place: Place): Promise<Measured> {
+  const { quick, values } = options;
+  const wanted = values['systems']?.split(',');
+  const systems = systemsFor(protocol).filter(
+    system =>
+      (wanted === undefined || wanted.includes(system.system) || wanted.includes(labelOf(system))) &&
+      (place !== undefined || !needsInterface(system)),
+  );
+  const loads = loadsFor(protocol, quick).filter(
+    load =>
+      (values['client'] ?? load.client) === load.client &&
+      Number(values['size'] ?? load.sizeBytes) === load.sizeBytes &&
+      Number(values['connections'] ?? load.connections) === load.connections,
+  );
+  return measure({
+    systems,
+    loads,
+    suits: (system, load) => suits(system, load, quick && wanted === undefined),
+    rounds: Number(values['rounds'] ?? (quick ? 2 : 5)),
+    warmUpMs: quick ? 100 : 300,
+    measureMs: Number(values['round-ms'] ?? (quick ? 200 : 1000)),
+    place,
+    processors: processors(),
+    profileFolder: values['profile'],
+    progress: options.progress,
+  });
+}
+
+/** Namespaces, and the wire that services on kernel sockets share. */
+export function makePlace(): NonNullable<Place> {
+  const testbed = new Testbed();
+  try {
+    return { testbed, kernelWire: testbed.addWire({ kernelAddress: true }) };
+  } catch (error) {
+    testbed.close();
+    throw error;
+  }
+}
+
+/** The first two processors this process may use; the same one twice where there is only one. */
+export function processors(): { server: number; client: number } {
+  const allowed = platformRefusal() === undefined ? getAffinity() : [0];
+  return { server: allowed[0] ?? 0, client: allowed[1] ?? allowed[0] ?? 0 };
+}
+
+/** One row per system and load that was measured at least once. */
+export function rowsOf(measured: Measured): Row[] {
+  return measured.tallies
+    .filter(tally => tally.rounds > 0)
+    .map(tally => {
+      const row = tally.row();
+      const idle = measured.idle.get(tally.system);
+      if (idle !== undefined) row['idleCpuPercent'] = rounded(idle);
+      return row;
+    });
+}
+
+/** The row of another system under the same load; its quickest, when it waits in several ways. */
+export function peerOf(row: Row, rows: readonly Row[], system: System['system']): Row | undefined {
+  return rows.find(
+    other =>
+      other.system === system &&
+      other['protocol'] === row['protocol'] &&
+      other['sizeBytes'] === row['sizeBytes'] &&
+      other['connections'] === row['connections'] &&
+      other['client'] === row['client'],
+  );
+}
+
+/** A column with a figure as a multiple of another system's under the same load. */
+export function ratioColumn(
+  title: string,
+  rows: readonly Row[],
+  field: string,
+  peer: (row: Row) => string,
+): Column {
+  return {
+    title,
+    right: true,
+    value: row => {
+      const other = peerOf(row, rows, peer(row));
+      return other === row ? '1' : ratio(row[field], other?.[field]);
+    },
+  };
+}
+
+function columnsFor(rows: readonly Row[]): Column[] {
+  const node = (row: Row): string => (row['protocol'] === 'tcp' ? 'node:net' : 'node:dgram');
+  return [
+    word('system', 'system'),
+    word('wait', 'wait'),
+    word('proto', 'protocol'),
+    figure('bytes', 'sizeBytes', 0),
+    figure('conns', 'connections', 0),
+    word('client', 'client'),
+    figure('p50 us', 'p50Us'),
+    figure('p99 us', 'p99Us'),
+    figure('p99.9 us', 'p999Us'),
+    figure('req/s', 'requestsPerSecond', 0),
+    figure('cpu us/req', 'cpuUsPerRequest'),
+    figure('server', 'serverCpuUsPerRequest'),
+    figure('idle %', 'idleCpuPercent'),
+    ratioColumn('p50 / node', rows, 'p50Us', node),
+    ratioColumn('/ node-spin', rows, 'p50Us', row => `${node(row)}-spin`),
+    ratioColumn('/ reflector', rows, 'p50Us', () => 'reflector'),
+    ratioColumn('p99.9 / refl.', rows, 'p999Us', () => 'reflector'),
+    figure('lost', 'lostRequests', 0),
+    { title: '', value: row => (row['clientSaturated'] === true ? '*' : '') },
+  ];
+}

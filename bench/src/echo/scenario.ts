@@ -1,0 +1,72 @@
+// What the echo benchmark measures: loads (what the client does) and systems (who answers it).
+
+import type { ClientMode, Protocol } from '../client/round.ts';
+
+/** What the client asks for. */
+export interface Load {
+  protocol: Protocol;
+  sizeBytes: number;
+  connections: number;
+  client: ClientMode;
+}
+
+/** Who answers. */
+export interface System {
+  /** `catpowder`, `catnap`, `node:net`, `node:net-spin`, `node:dgram`, `node:dgram-spin`, `reflector`, `xdp-tx`. */
+  system: string;
+  wait: 'spin' | 'adaptive' | 'interrupt';
+  protocol: Protocol;
+}
+
+/** A system's name with its way to wait, where the name does not say it. */
+export function labelOf(system: Pick<System, 'system' | 'wait'>): string {
+  const ours = system.system === 'catpowder' || system.system === 'catnap';
+  return ours ? `${system.system} ${system.wait}` : system.system;
+}
+
+const WAITS = ['spin', 'adaptive', 'interrupt'] as const;
+
+/** Every system for a protocol, floors first. */
+export function systemsFor(protocol: Protocol): System[] {
+  const systems: System[] = [];
+  if (protocol === 'udp') systems.push({ system: 'xdp-tx', wait: 'interrupt', protocol });
+  systems.push({ system: 'reflector', wait: 'spin', protocol });
+  for (const wait of WAITS) systems.push({ system: 'catpowder', wait, protocol });
+  for (const wait of WAITS) systems.push({ system: 'catnap', wait, protocol });
+  const peer = protocol === 'tcp' ? 'node:net' : 'node:dgram';
+  systems.push({ system: `${peer}-spin`, wait: 'spin', protocol });
+  systems.push({ system: peer, wait: 'interrupt', protocol });
+  return systems;
+}
+
+/** The size that fills one segment on a link of 1500 bytes, with TCP's timestamps. */
+export const ONE_SEGMENT_BYTES = 1448;
+
+/** The loads of a run: sizes at one connection, connections at the smallest size, and a client that blocks. */
+export function loadsFor(protocol: Protocol, quick: boolean): Load[] {
+  const load = (sizeBytes: number, connections: number, client: ClientMode): Load => ({
+    protocol,
+    sizeBytes,
+    connections,
+    client,
+  });
+  const common = [load(64, 1, 'spin'), load(64, 1, 'block'), load(64, 64, 'spin')];
+  // A datagram of more than a packet would be cut into fragments.
+  const largest = protocol === 'tcp' ? 8192 : ONE_SEGMENT_BYTES;
+  if (quick) return protocol === 'tcp' ? [...common, load(largest, 1, 'spin')] : common;
+  const loads = [...common, load(64, 8, 'spin'), load(64, 64, 'block')];
+  for (const sizeBytes of [256, 1024, ONE_SEGMENT_BYTES, 4096, 8192]) {
+    if (sizeBytes <= largest) loads.push(load(sizeBytes, 1, 'spin'));
+  }
+  return loads;
+}
+
+/** The loads that a system is measured under. */
+export function suits(system: System, load: Load, quick: boolean): boolean {
+  if (system.protocol !== load.protocol) return false;
+  if (!quick) return true;
+  // A quick run keeps what answers the main questions.
+  if (load.client === 'spin' && load.connections === 1 && load.sizeBytes === 64) return true;
+  if (load.client === 'block') return system.wait !== 'interrupt' || system.system.startsWith('node:');
+  return system.wait === 'spin' || system.system.startsWith('node:');
+}

@@ -1,0 +1,89 @@
+// `bench -- NAME [--quick] [--json]`: runs one benchmark and prints its rows.
+
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { Benchmark } from './benchmark.ts';
+import { echo } from './echo/main.ts';
+import { describeMachine, formatMachine } from './machine.ts';
+import { onExit } from './on-exit.ts';
+import { formatTable, type Report } from './rows.ts';
+
+const BENCHMARKS: readonly Benchmark[] = [echo];
+
+const QUICK_STALL_MS = 300;
+const FULL_STALL_MS = 2000;
+
+function usage(): string {
+  const lines = [
+    'Usage: npm run -s bench -- NAME [--quick] [--json] [options]',
+    '',
+    '  --quick   ends within 45 seconds',
+    '  --json    one object { bench, machine, rows } on standard output, and nothing else there',
+    '  --help    this text',
+  ];
+  for (const { name, summary, options } of BENCHMARKS) {
+    lines.push('', `${name}: ${summary}`);
+    for (const [flag, { type, help }] of Object.entries(options)) {
+      const argument = type === 'string' ? ' X' : '';
+      lines.push(`  --${`${flag}${argument}`.padEnd(16)} ${help}`);
+    }
+  }
+  return lines.join('\n');
+}
+
+function fail(message: string): void {
+  process.stderr.write(`${message}\nTry --help.\n`);
+  process.exitCode = 2;
+}
+
+async function main(args: string[]): Promise<void> {
+  const name = args.find(arg => !arg.startsWith('-'));
+  const benchmark = BENCHMARKS.find(each => each.name === name);
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(`${usage()}\n`);
+    return;
+  }
+  if (benchmark === undefined) {
+    const names = BENCHMARKS.map(each => each.name).join(', ');
+    fail(name === undefined ? `Which benchmark? There are: ${names}.` : `No benchmark '${name}': ${names}.`);
+    return;
+  }
+  let values: Record<string, string | boolean | undefined>;
+  try {
+    const own: ParseArgsConfig['options'] = {};
+    for (const [flag, { type }] of Object.entries(benchmark.options)) own[flag] = { type };
+    const options = { ...own, quick: { type: 'boolean' }, json: { type: 'boolean' } } as const;
+    values = parseArgs({ args, allowPositionals: true, options }).values;
+  } catch (error) {
+    fail((error as Error).message);
+    return;
+  }
+  await runBenchmark(benchmark, values);
+}
+
+async function runBenchmark(
+  benchmark: Benchmark,
+  values: Record<string, string | boolean | undefined>,
+): Promise<void> {
+  const quick = values['quick'] === true;
+  const texts: Record<string, string | undefined> = {};
+  for (const [flag, value] of Object.entries(values)) {
+    texts[flag] = typeof value === 'boolean' ? String(value) : value;
+  }
+  const machine = describeMachine(quick ? QUICK_STALL_MS : FULL_STALL_MS);
+  const rows = await benchmark.run({
+    quick,
+    values: texts,
+    progress: text => process.stderr.write(`${text}\n`),
+    onExit,
+  });
+  const report: Report = { bench: benchmark.name, machine, rows };
+  if (values['json'] === true) {
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+    return;
+  }
+  process.stdout.write(
+    `${formatMachine(machine)}\n\n${formatTable(rows, benchmark.columns(rows))}\n\n${benchmark.notes.join('\n')}\n`,
+  );
+}
+
+await main(process.argv.slice(2));
