@@ -1,0 +1,441 @@
+// The state of one connection (the TCB of RFC 9293 section 3.3.1), and which of it travels when the connection moves.
+// What changes it is in receive.ts, acknowledge.ts, transmit.ts, timers.ts and lifecycle.ts.
+
+import type { Operation } from '../../runtime/operation.ts';
+import { OperationList } from '../../runtime/operation.ts';
+import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
+import type { Route, RouteListener } from '../ipv4/route.ts';
+import type { ConnectionList } from './connection-list.ts';
+import type { TcpListener } from './listener.ts';
+import type { Reassembly } from './reassembly.ts';
+import { ReceiveQueue } from './receive-queue.ts';
+import { SendQueue } from './send-queue.ts';
+import { CLOSED } from './states.ts';
+import { DEFAULT_PEER_MSS } from './tcp-configuration.ts';
+import type { TcpLayer } from './tcp-layer.ts';
+
+/** Kinds of a connection's timers. */
+export const TIMER_RETRANSMIT = 0;
+export const TIMER_ACK = 1;
+export const TIMER_LIFE = 2;
+
+/** What the retransmission timer is for (`timerMode`). */
+export const TIMER_OFF = 0;
+export const TIMER_RTO = 1;
+export const TIMER_PERSIST = 2;
+export const TIMER_TIME_WAIT = 3;
+
+/** One connection. Every number is an int32: sequence numbers, bytes, microseconds of `Clock.micros32`, or as named. */
+export class TcpConnection implements TimerOwner, RouteListener {
+  readonly layer: TcpLayer;
+
+  // Identity.
+  readonly localAddress: number;
+  readonly remoteAddress: number;
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** `(localPort << 16) | remotePort`: first word of our header, key of the table. */
+  readonly ports: number;
+  /** Partial checksum of the pseudo header without the length. */
+  readonly pseudoSum: number;
+  route: Route;
+  /** 1 while `Ipv4Output.resolve` owes us an answer. */
+  resolving: number;
+  state: number;
+  /** Why it ended; 0 while it lives or when it ended well. */
+  error: number;
+  /** A reason for failure that ICMP gave, used when the connection times out (RFC 1122 4.2.3.9). */
+  softError: number;
+
+  // Sending (RFC 9293 section 3.3.1).
+  iss: number;
+  sndUna: number;
+  sndNxt: number;
+  /** Highest SND.NXT so far: go-back-N moves `sndNxt` behind it. */
+  sndMax: number;
+  sndWnd: number;
+  sndWl1: number;
+  sndWl2: number;
+  /** Largest window the peer has offered, for SWS avoidance (RFC 1122 4.2.3.4). */
+  maxSndWnd: number;
+  sndScale: number;
+  /** Payload bytes of a full segment: Eff.snd.MSS (RFC 9293 section 3.7.1), timestamps taken off. */
+  mss: number;
+  peerMss: number;
+  /** 1 once the application has closed its side: a FIN follows the queued bytes. */
+  finQueued: number;
+  /** 1 once the application will push no more; the FIN is queued when no push is pending. */
+  sndShut: number;
+  /** 1 to send a window or keepalive probe: an empty segment before SND.UNA, which must be answered. */
+  probeNow: number;
+  /** 1 to send a short segment although Nagle or SWS avoidance object: the override time-out. */
+  forceSend: number;
+  /** Bytes pushed and not acknowledged that are wanted before a push stays pending. */
+  sendBufferBytes: number;
+  noDelay: number;
+
+  // Receiving.
+  irs: number;
+  rcvNxt: number;
+  /** Right edge of the window we have advertised. */
+  rcvAdv: number;
+  rcvScale: number;
+  /** 1 when both sides scale their windows. */
+  wsEnabled: number;
+  /** Largest payload received: what the peer's full segments look like. */
+  rcvMss: number;
+  receiveBufferBytes: number;
+  /** SEG.ACK of the last segment we sent: Last.ACK.sent of RFC 7323. */
+  lastAckSent: number;
+  /** 1 when a FIN is known, at `rcvFinSeq`. */
+  rcvFin: number;
+  rcvFinSeq: number;
+  /** 1 when the FIN has been reached: the stream has ended. */
+  rcvEnded: number;
+  /** 1 when the application wants no more data. */
+  rcvShut: number;
+  /** 1 to acknowledge in this turn. */
+  ackNow: number;
+  /** 1 when an acknowledgement is owed by `ackDeadline`. */
+  ackDelayed: number;
+  ackDeadline: number;
+  unackedBytes: number;
+  unackedSegments: number;
+
+  // Timestamps (RFC 7323).
+  tsEnabled: number;
+  tsOffset: number;
+  tsRecent: number;
+  tsRecentSeconds: number;
+
+  // Round trip and retransmission (RFC 6298).
+  srttUs8: number;
+  rttvarUs4: number;
+  rtoUs: number;
+  backoff: number;
+  /** 1 while the segment that ends at `rttSeq`, sent at `rttStart`, is being timed. */
+  rttTiming: number;
+  rttSeq: number;
+  rttStart: number;
+  timerMode: number;
+  /** When the time-out expires; the timer itself may fire earlier and look. */
+  timerDeadline: number;
+  /** When the armed timer fires. */
+  timerAt: number;
+  retransmitCount: number;
+  probeCount: number;
+  retransmitTotal: number;
+  /** Milliseconds of the layer's clock when SND.UNA last moved, or data went out with none before it. */
+  progressMs: number;
+  userTimeoutMs: number;
+
+  // Loss recovery (RFC 6582, RFC 3042) and congestion control (RFC 5681).
+  dupAcks: number;
+  inRecovery: number;
+  recover: number;
+  /** 1 to retransmit the oldest segment next. */
+  retransmitHead: number;
+  cwnd: number;
+  ssthresh: number;
+  cwndCredit: number;
+  congestionWords: Int32Array | undefined;
+  /** What to restore when a time-out was spurious (RFC 3522); `undoCwnd` 0 for nothing. */
+  undoCwnd: number;
+  undoSsthresh: number;
+  undoTs: number;
+  lastSendMs: number;
+
+  // Keepalive and life.
+  keepAlive: number;
+  keepIdleMs: number;
+  keepIntervalMs: number;
+  keepProbes: number;
+  keepProbesSent: number;
+  lastReceiveMs: number;
+  lastChallengeUs: number;
+  lingerUs: number;
+  /** 1 when the queue was closed: nobody reads, nobody is told. */
+  orphan: number;
+  /** 1 while it is in the demultiplexer. */
+  inTable: number;
+  /** Row of the connection table + 1, or 0. */
+  row: number;
+
+  // Ready list.
+  inReady: number;
+  moreToSend: number;
+  readyNext: TcpConnection | undefined;
+
+  // Data and operations.
+  readonly sendQueue: SendQueue;
+  readonly receiveQueue: ReceiveQueue;
+  reassembly: Reassembly | undefined;
+  readonly pops: OperationList;
+  /** Pushes whose bytes are not all in the send queue. */
+  readonly pushes: OperationList;
+  /** Pushes that complete when the peer has the bytes: `Operation.mark` is the sequence number behind them. */
+  readonly ackedPushes: OperationList;
+  connecting: Operation | undefined;
+
+  // Who holds it.
+  listener: TcpListener | undefined;
+  list: ConnectionList | undefined;
+  listPrevious: TcpConnection | undefined;
+  listNext: TcpConnection | undefined;
+
+  readonly retransmitTimer: Timer;
+  readonly ackTimer: Timer;
+  readonly lifeTimer: Timer;
+
+  constructor(
+    layer: TcpLayer,
+    route: Route,
+    localAddress: number,
+    localPort: number,
+    remoteAddress: number,
+    remotePort: number,
+  ) {
+    this.layer = layer;
+    this.localAddress = localAddress | 0;
+    this.remoteAddress = remoteAddress | 0;
+    this.localPort = localPort;
+    this.remotePort = remotePort;
+    this.ports = (localPort << 16) | remotePort;
+    this.pseudoSum =
+      (localAddress >>> 16) + (localAddress & 0xffff) + (remoteAddress >>> 16) + (remoteAddress & 0xffff) + 6;
+    this.route = route;
+    this.resolving = 0;
+    this.state = CLOSED;
+    this.error = 0;
+    this.softError = 0;
+    this.iss = 0;
+    this.sndUna = 0;
+    this.sndNxt = 0;
+    this.sndMax = 0;
+    this.sndWnd = 0;
+    this.sndWl1 = 0;
+    this.sndWl2 = 0;
+    this.maxSndWnd = 0;
+    this.sndScale = 0;
+    this.mss = DEFAULT_PEER_MSS;
+    this.peerMss = DEFAULT_PEER_MSS;
+    this.finQueued = 0;
+    this.sndShut = 0;
+    this.probeNow = 0;
+    this.forceSend = 0;
+    this.sendBufferBytes = 0;
+    this.noDelay = 0;
+    this.irs = 0;
+    this.rcvNxt = 0;
+    this.rcvAdv = 0;
+    this.rcvScale = 0;
+    this.wsEnabled = 0;
+    this.rcvMss = DEFAULT_PEER_MSS;
+    this.receiveBufferBytes = 0;
+    this.lastAckSent = 0;
+    this.rcvFin = 0;
+    this.rcvFinSeq = 0;
+    this.rcvEnded = 0;
+    this.rcvShut = 0;
+    this.ackNow = 0;
+    this.ackDelayed = 0;
+    this.ackDeadline = 0;
+    this.unackedBytes = 0;
+    this.unackedSegments = 0;
+    this.tsEnabled = 0;
+    this.tsOffset = 0;
+    this.tsRecent = 0;
+    this.tsRecentSeconds = 0;
+    this.srttUs8 = 0;
+    this.rttvarUs4 = 0;
+    this.rtoUs = 0;
+    this.backoff = 0;
+    this.rttTiming = 0;
+    this.rttSeq = 0;
+    this.rttStart = 0;
+    this.timerMode = TIMER_OFF;
+    this.timerDeadline = 0;
+    this.timerAt = 0;
+    this.retransmitCount = 0;
+    this.probeCount = 0;
+    this.retransmitTotal = 0;
+    this.progressMs = 0;
+    this.userTimeoutMs = 0;
+    this.dupAcks = 0;
+    this.inRecovery = 0;
+    this.recover = 0;
+    this.retransmitHead = 0;
+    this.cwnd = 0;
+    this.ssthresh = 0;
+    this.cwndCredit = 0;
+    this.congestionWords = undefined;
+    this.undoCwnd = 0;
+    this.undoSsthresh = 0;
+    this.undoTs = 0;
+    this.lastSendMs = 0;
+    this.keepAlive = 0;
+    this.keepIdleMs = 0;
+    this.keepIntervalMs = 0;
+    this.keepProbes = 0;
+    this.keepProbesSent = 0;
+    this.lastReceiveMs = 0;
+    this.lastChallengeUs = 0;
+    this.lingerUs = -1;
+    this.orphan = 0;
+    this.inTable = 0;
+    this.row = 0;
+    this.inReady = 0;
+    this.moreToSend = 0;
+    this.readyNext = undefined;
+    this.sendQueue = new SendQueue();
+    this.receiveQueue = new ReceiveQueue();
+    this.reassembly = undefined;
+    this.pops = new OperationList();
+    this.pushes = new OperationList();
+    this.ackedPushes = new OperationList();
+    this.connecting = undefined;
+    this.listener = undefined;
+    this.list = undefined;
+    this.listPrevious = undefined;
+    this.listNext = undefined;
+    this.retransmitTimer = new Timer(this, TIMER_RETRANSMIT);
+    this.ackTimer = new Timer(this, TIMER_ACK);
+    this.lifeTimer = new Timer(this, TIMER_LIFE);
+  }
+
+  onTimer(kind: number): void {
+    this.layer.onTimer(this, kind);
+  }
+
+  routeReady(): void {
+    this.layer.onRouteReady(this);
+  }
+
+  routeFailed(_route: Route, errno: number): void {
+    this.layer.onRouteFailed(this, errno);
+  }
+}
+
+/** How a field travels: as it is, as a sequence of slices, or not at all because the other side makes it anew. */
+export type StateFieldKind = 'int32' | 'time32' | 'timeMs' | 'timeSeconds' | 'words' | 'slices' | 'derived';
+
+/**
+ * Every field of {@link TcpConnection}: the record of a moving connection is generated from this list, and a test fails
+ * when a field is not on it.
+ *
+ * - `int32`: exported as it is. `words`: an Int32Array or nothing. `slices`: the bytes.
+ * - `time32`, `timeMs`, `timeSeconds`: moments of this runtime's clock, exported as the difference to now.
+ * - `derived`: made anew by whoever imports the connection.
+ */
+export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKind>> = {
+  layer: 'derived',
+  localAddress: 'int32',
+  remoteAddress: 'int32',
+  localPort: 'int32',
+  remotePort: 'int32',
+  ports: 'derived',
+  pseudoSum: 'derived',
+  route: 'derived',
+  resolving: 'derived',
+  state: 'int32',
+  error: 'derived',
+  softError: 'derived',
+  iss: 'int32',
+  sndUna: 'int32',
+  sndNxt: 'int32',
+  sndMax: 'int32',
+  sndWnd: 'int32',
+  sndWl1: 'int32',
+  sndWl2: 'int32',
+  maxSndWnd: 'int32',
+  sndScale: 'int32',
+  mss: 'int32',
+  peerMss: 'int32',
+  finQueued: 'int32',
+  sndShut: 'int32',
+  probeNow: 'int32',
+  forceSend: 'int32',
+  sendBufferBytes: 'int32',
+  noDelay: 'int32',
+  irs: 'int32',
+  rcvNxt: 'int32',
+  rcvAdv: 'int32',
+  rcvScale: 'int32',
+  wsEnabled: 'int32',
+  rcvMss: 'int32',
+  receiveBufferBytes: 'int32',
+  lastAckSent: 'int32',
+  rcvFin: 'int32',
+  rcvFinSeq: 'int32',
+  rcvEnded: 'int32',
+  rcvShut: 'int32',
+  ackNow: 'int32',
+  ackDelayed: 'int32',
+  ackDeadline: 'time32',
+  unackedBytes: 'int32',
+  unackedSegments: 'int32',
+  tsEnabled: 'int32',
+  // An offset to this host's clock: exported as the timestamp of now, which carries on from there.
+  tsOffset: 'timeMs',
+  tsRecent: 'int32',
+  tsRecentSeconds: 'timeSeconds',
+  srttUs8: 'int32',
+  rttvarUs4: 'int32',
+  rtoUs: 'int32',
+  backoff: 'int32',
+  rttTiming: 'int32',
+  rttSeq: 'int32',
+  rttStart: 'time32',
+  timerMode: 'int32',
+  timerDeadline: 'time32',
+  timerAt: 'derived',
+  retransmitCount: 'int32',
+  probeCount: 'int32',
+  retransmitTotal: 'int32',
+  progressMs: 'timeMs',
+  userTimeoutMs: 'int32',
+  dupAcks: 'int32',
+  inRecovery: 'int32',
+  recover: 'int32',
+  retransmitHead: 'int32',
+  cwnd: 'int32',
+  ssthresh: 'int32',
+  cwndCredit: 'int32',
+  congestionWords: 'words',
+  undoCwnd: 'int32',
+  undoSsthresh: 'int32',
+  undoTs: 'int32',
+  lastSendMs: 'timeMs',
+  keepAlive: 'int32',
+  keepIdleMs: 'int32',
+  keepIntervalMs: 'int32',
+  keepProbes: 'int32',
+  keepProbesSent: 'int32',
+  lastReceiveMs: 'timeMs',
+  lastChallengeUs: 'time32',
+  lingerUs: 'int32',
+  orphan: 'derived',
+  inTable: 'derived',
+  row: 'derived',
+  inReady: 'derived',
+  moreToSend: 'derived',
+  readyNext: 'derived',
+  sendQueue: 'slices',
+  receiveQueue: 'slices',
+  reassembly: 'slices',
+  // Operations belong to the application on this host: a connection moves when none is pending, or they are completed.
+  pops: 'derived',
+  pushes: 'derived',
+  ackedPushes: 'derived',
+  connecting: 'derived',
+  listener: 'derived',
+  list: 'derived',
+  listPrevious: 'derived',
+  listNext: 'derived',
+  retransmitTimer: 'derived',
+  ackTimer: 'derived',
+  lifeTimer: 'derived',
+  onTimer: 'derived',
+  routeReady: 'derived',
+  routeFailed: 'derived',
+};

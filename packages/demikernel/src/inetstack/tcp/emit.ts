@@ -1,0 +1,319 @@
+// Segments leave here: headers, options, window and checksum are written, the frame goes to the device.
+// Which segment, and when, is transmit.ts.
+
+import { foldChecksum, foldSum, sumBytes, swapSum } from '../checksum.ts';
+import { LINK_HEADERS_BYTES } from '../ipv4/output.ts';
+import type { Route } from '../ipv4/route.ts';
+import { type TcpConnection, TIMER_RTO } from './connection.ts';
+import { count, NO_SLOT, RETRANSMITTED, SENT } from './counters.ts';
+import { synOptionBytes, writeSynOptions } from './options.ts';
+import { backedOffRto } from './rtt.ts';
+import {
+  ACK,
+  FIN,
+  IPPROTO_TCP,
+  PSH,
+  SYN,
+  TCP_CHECKSUM_OFFSET,
+  TCP_HEADER_BYTES,
+  TIMESTAMP_BYTES,
+  TIMESTAMP_WORD,
+} from './segment.ts';
+import type { TcpLayer } from './tcp-layer.ts';
+
+/** Where the payload of a segment comes from. */
+export const PAYLOAD_NONE = 0;
+/** The transmission position of the send queue, which moves forward. */
+export const PAYLOAD_NEXT = 1;
+/** The oldest bytes of the send queue. */
+export const PAYLOAD_HEAD = 2;
+
+/**
+ * Sends one segment of an established connection.
+ *
+ * @returns false when no slot was free; nothing has changed then
+ */
+export function emitSegment(
+  layer: TcpLayer,
+  c: TcpConnection,
+  seq: number,
+  flags: number,
+  payload: number,
+  length: number,
+): boolean {
+  const headerBytes = c.tsEnabled !== 0 ? TCP_HEADER_BYTES + TIMESTAMP_BYTES : TCP_HEADER_BYTES;
+  const builder = layer.builder;
+  builder.open(LINK_HEADERS_BYTES + headerBytes, length, seq === c.sndMax);
+  if (payload === PAYLOAD_NEXT) c.sendQueue.addNext(builder, length);
+  else if (payload === PAYLOAD_HEAD) c.sendQueue.addHead(builder, length);
+  const start = builder.close();
+  if (start < 0) {
+    count(layer.counters, NO_SLOT);
+    return false;
+  }
+  if (payload === PAYLOAD_NEXT) c.sendQueue.skip(length);
+  const view = layer.view;
+  const at = start + LINK_HEADERS_BYTES;
+  const window = advertiseWindow(layer, c);
+  const ack = c.rcvNxt;
+  const word = (headerBytes << 26) | (flags << 16) | window;
+  view.setInt32(at, c.ports);
+  view.setInt32(at + 4, seq);
+  view.setInt32(at + 8, ack);
+  view.setInt32(at + 12, word);
+  view.setInt32(at + 16, 0);
+  // The words are at hand: summing them here is cheaper than reading them back.
+  let sum =
+    c.pseudoSum +
+    headerBytes +
+    length +
+    (c.ports >>> 16) +
+    (c.ports & 0xffff) +
+    (seq >>> 16) +
+    (seq & 0xffff) +
+    (ack >>> 16) +
+    (ack & 0xffff) +
+    (word >>> 16) +
+    window;
+  if (c.tsEnabled !== 0) {
+    const tsVal = (layer.nowMs + c.tsOffset) | 0;
+    const tsEcr = c.tsRecent;
+    view.setInt32(at + 20, TIMESTAMP_WORD);
+    view.setInt32(at + 24, tsVal);
+    view.setInt32(at + 28, tsEcr);
+    sum +=
+      (TIMESTAMP_WORD >>> 16) +
+      (TIMESTAMP_WORD & 0xffff) +
+      (tsVal >>> 16) +
+      (tsVal & 0xffff) +
+      (tsEcr >>> 16) +
+      (tsEcr & 0xffff);
+  }
+  finish(layer, c.route, start, headerBytes, length, sum, c.pseudoSum + headerBytes + length);
+  c.ackNow = 0;
+  c.ackDelayed = 0;
+  c.unackedBytes = 0;
+  c.unackedSegments = 0;
+  c.lastAckSent = ack;
+  return true;
+}
+
+/** The window field of the next segment; moves the advertised edge (RFC 9293 section 3.8.6.2.2). */
+function advertiseWindow(layer: TcpLayer, c: TcpConnection): number {
+  const gain = windowGain(layer, c);
+  const half = c.receiveBufferBytes >> 1;
+  let window = (c.rcvAdv - c.rcvNxt) | 0;
+  if (gain >= (c.mss < half ? c.mss : half)) window = (window + gain) | 0;
+  if (window < 0) window = 0;
+  // Rounded up, so that the right edge never moves back.
+  const scale = c.rcvScale;
+  let field = (window + (1 << scale) - 1) >> scale;
+  if (field > 0xffff) field = 0xffff;
+  const edge = (c.rcvNxt + (field << scale)) | 0;
+  if (((edge - c.rcvAdv) | 0) > 0) c.rcvAdv = edge;
+  return field;
+}
+
+/** Bytes by which the window could be opened beyond what was advertised. */
+export function windowGain(layer: TcpLayer, c: TcpConnection): number {
+  // A pool that runs dry closes windows; what is advertised already stays valid.
+  if (layer.pool.freeSlots < layer.lowSlots && c.receiveQueue.bytes > 0) return 0;
+  const space = (c.receiveBufferBytes - c.receiveQueue.bytes) | 0;
+  return (c.rcvNxt + space - c.rcvAdv) | 0;
+}
+
+/** Sends a SYN or a SYN-ACK with its options (RFC 9293 3.7.1, RFC 7323 2 and 3.2). */
+export function emitSyn(layer: TcpLayer, c: TcpConnection, flags: number): boolean {
+  const optionBytes = synOptionBytes(c.wsEnabled !== 0 ? c.rcvScale : -1, c.tsEnabled !== 0);
+  const headerBytes = TCP_HEADER_BYTES + optionBytes;
+  const builder = layer.builder;
+  builder.open(LINK_HEADERS_BYTES + headerBytes, 0, false);
+  const start = builder.close();
+  if (start < 0) {
+    count(layer.counters, NO_SLOT);
+    return false;
+  }
+  const view = layer.view;
+  const at = start + LINK_HEADERS_BYTES;
+  // The window of a SYN is never scaled (RFC 7323 section 2.2).
+  const window = c.receiveBufferBytes < 0xffff ? c.receiveBufferBytes : 0xffff;
+  const ack = (flags & ACK) !== 0 ? c.rcvNxt : 0;
+  view.setInt32(at, c.ports);
+  view.setInt32(at + 4, c.iss);
+  view.setInt32(at + 8, ack);
+  view.setInt32(at + 12, (headerBytes << 26) | (flags << 16) | window);
+  view.setInt32(at + 16, 0);
+  writeSynOptions(
+    view,
+    at + TCP_HEADER_BYTES,
+    layer.advertisedMss(c.route),
+    c.wsEnabled !== 0 ? c.rcvScale : -1,
+    c.tsEnabled !== 0,
+    (layer.nowMs + c.tsOffset) | 0,
+    (flags & ACK) !== 0 ? c.tsRecent : 0,
+  );
+  const pseudo = c.pseudoSum + headerBytes;
+  finish(layer, c.route, start, headerBytes, 0, sumBytes(view, at, headerBytes, pseudo), pseudo);
+  if ((flags & ACK) !== 0) {
+    c.rcvAdv = (c.rcvNxt + window) | 0;
+    c.lastAckSent = ack;
+    c.ackNow = 0;
+  }
+  return true;
+}
+
+/** Sends a segment that no connection stands behind: RST, or the last acknowledgement of a TIME-WAIT. */
+export function emitBare(
+  layer: TcpLayer,
+  route: Route,
+  ports: number,
+  seq: number,
+  ack: number,
+  flags: number,
+): boolean {
+  const builder = layer.builder;
+  builder.open(LINK_HEADERS_BYTES + TCP_HEADER_BYTES, 0, false);
+  const start = builder.close();
+  if (start < 0) {
+    count(layer.counters, NO_SLOT);
+    return false;
+  }
+  const view = layer.view;
+  const at = start + LINK_HEADERS_BYTES;
+  view.setInt32(at, ports);
+  view.setInt32(at + 4, seq);
+  view.setInt32(at + 8, ack);
+  view.setInt32(at + 12, (TCP_HEADER_BYTES << 26) | (flags << 16));
+  view.setInt32(at + 16, 0);
+  const { source, destination } = route;
+  const pseudo =
+    (source >>> 16) +
+    (source & 0xffff) +
+    (destination >>> 16) +
+    (destination & 0xffff) +
+    IPPROTO_TCP +
+    TCP_HEADER_BYTES;
+  finish(layer, route, start, TCP_HEADER_BYTES, 0, sumBytes(view, at, TCP_HEADER_BYTES, pseudo), pseudo);
+  return true;
+}
+
+/** Checksum, lower headers, device. `sum` covers pseudo header and header; `pseudo` only the first. */
+function finish(
+  layer: TcpLayer,
+  route: Route,
+  start: number,
+  headerBytes: number,
+  length: number,
+  sum: number,
+  pseudo: number,
+): void {
+  const view = layer.view;
+  const frame = layer.builder.frame;
+  const at = start + LINK_HEADERS_BYTES;
+  if (layer.transmitChecksum) {
+    frame.checksumStart = LINK_HEADERS_BYTES;
+    frame.checksumOffset = TCP_CHECKSUM_OFFSET;
+    view.setUint16(at + TCP_CHECKSUM_OFFSET, foldSum(pseudo));
+  } else {
+    if (length > 0)
+      sum = frame.count === 1 ? sumBytes(view, at + headerBytes, length, sum) : sumPieces(layer, sum);
+    view.setUint16(at + TCP_CHECKSUM_OFFSET, foldChecksum(sum));
+  }
+  layer.output.writeHeaders(start, route, IPPROTO_TCP, headerBytes + length);
+  layer.device.transmit(frame);
+  count(layer.counters, SENT);
+}
+
+/** Adds the payload of a gathered frame, whose pieces may begin at odd places of the segment. */
+function sumPieces(layer: TcpLayer, sum: number): number {
+  const frame = layer.builder.frame;
+  let odd = 0;
+  for (let i = 1; i < frame.count; i++) {
+    const length = frame.length[i]!;
+    const piece = foldSum(sumBytes(layer.view, frame.offset[i]!, length, 0));
+    sum += odd === 0 ? piece : swapSum(piece);
+    odd ^= length & 1;
+  }
+  return sum;
+}
+
+/** Sends `length` bytes at SND.NXT and moves it; starts the retransmission timer and the round-trip measurement. */
+export function sendNext(layer: TcpLayer, c: TcpConnection, length: number, fin: boolean): boolean {
+  const seq = c.sndNxt;
+  let flags = ACK;
+  if (fin) flags |= FIN;
+  if (length > 0 && ((c.sndUna + c.sendQueue.bytes - seq) | 0) === length) flags |= PSH;
+  if (!emitSegment(layer, c, seq, flags, length > 0 ? PAYLOAD_NEXT : PAYLOAD_NONE, length)) return false;
+  const end = (seq + length + (fin ? 1 : 0)) | 0;
+  c.sndNxt = end;
+  c.lastSendMs = layer.nowMs;
+  if (((end - c.sndMax) | 0) > 0) {
+    if (c.sndUna === c.sndMax) c.progressMs = layer.nowMs;
+    c.sndMax = end;
+    if (c.rttTiming === 0) {
+      c.rttTiming = 1;
+      c.rttSeq = end;
+      c.rttStart = layer.clock.micros32;
+    }
+  } else {
+    noteRetransmission(layer, c);
+  }
+  if (c.timerMode !== TIMER_RTO)
+    setRetransmitTimer(layer, c, TIMER_RTO, backedOffRto(c, layer.configuration));
+  return true;
+}
+
+/** Sends the oldest segment again (RFC 5681 section 3.2). */
+export function resendHead(layer: TcpLayer, c: TcpConnection): boolean {
+  let length = (c.sndMax - c.sndUna) | 0;
+  if (length > c.sendQueue.bytes) length = c.sendQueue.bytes;
+  if (length > c.mss) length = c.mss;
+  const fin = c.finQueued !== 0 && length === c.sendQueue.bytes && ((c.sndMax - c.sndUna) | 0) > length;
+  const flags = (fin ? ACK | FIN : ACK) | (length === c.sendQueue.bytes && length > 0 ? PSH : 0);
+  if (!emitSegment(layer, c, c.sndUna, flags, length > 0 ? PAYLOAD_HEAD : PAYLOAD_NONE, length)) return false;
+  noteRetransmission(layer, c);
+  c.lastSendMs = layer.nowMs;
+  setRetransmitTimer(layer, c, TIMER_RTO, backedOffRto(c, layer.configuration));
+  return true;
+}
+
+function noteRetransmission(layer: TcpLayer, c: TcpConnection): void {
+  c.rttTiming = 0; // Karn's rule: this round trip means nothing now
+  c.retransmitTotal = (c.retransmitTotal + 1) | 0;
+  count(layer.counters, RETRANSMITTED);
+}
+
+/** Sends SYN or SYN-ACK and starts its timer. */
+export function sendSyn(layer: TcpLayer, c: TcpConnection, flags: number): boolean {
+  if (!emitSyn(layer, c, flags | SYN)) return false;
+  const first = c.sndMax === c.iss;
+  c.sndNxt = (c.iss + 1) | 0;
+  c.sndMax = c.sndNxt;
+  c.lastSendMs = layer.nowMs;
+  if (first) {
+    c.rttTiming = 1;
+    c.rttSeq = c.sndNxt;
+    c.rttStart = layer.clock.micros32;
+    c.progressMs = layer.nowMs;
+  } else {
+    noteRetransmission(layer, c);
+  }
+  setRetransmitTimer(layer, c, TIMER_RTO, backedOffRto(c, layer.configuration));
+  return true;
+}
+
+/**
+ * Sets the one timer that retransmits, probes or ends TIME-WAIT.
+ *
+ * An armed timer that fires early enough stays where it is: it looks at the deadline and arms itself again. So the usual
+ * case, a deadline that moves on with every acknowledgement, costs a store.
+ */
+export function setRetransmitTimer(layer: TcpLayer, c: TcpConnection, mode: number, delayUs: number): void {
+  const deadline = (layer.clock.micros32 + delayUs) | 0;
+  c.timerMode = mode;
+  c.timerDeadline = deadline;
+  if (!c.retransmitTimer.armed || ((c.timerAt - deadline) | 0) > 0) {
+    c.timerAt = deadline;
+    layer.timers.arm(c.retransmitTimer, delayUs);
+  }
+}
