@@ -10,8 +10,8 @@ export const ERR_RANGE = 'ERR_DEMI_EBPF_RANGE';
 export const ERR_REGISTER = 'ERR_DEMI_EBPF_REGISTER';
 /** The kernel's verifier refused a program; the message ends with its log. */
 export const ERR_VERIFIER = 'ERR_DEMI_EBPF_VERIFIER';
-/** A call to bpf(2) failed; `errno` and `errnoName` say how. */
-export const ERR_BPF = 'ERR_DEMI_EBPF';
+/** A call to the kernel failed; `errno` and `errnoName` say how. */
+export const ERR_SYSCALL = 'ERR_DEMI_SYSCALL';
 /** The device already carries an XDP program. */
 export const ERR_BUSY = 'ERR_DEMI_EBPF_BUSY';
 /** bpf(2) needs a capability this process lacks. */
