@@ -142,7 +142,7 @@ export class NetworkStack {
   /** Microseconds until `poll` has work of its own accord: frames to ourselves, datagrams to send, timers. */
   untilNextUs(): number {
     if (this.device.waiting > 0) return 0;
-    if (this.udp.queued > 0 && this.device.transmitRoom() > 0) return 0;
+    if ((this.udp.queued > 0 || this.tcp.readyCount > 0) && this.device.transmitRoom() > 0) return 0;
     return this.runtime.timers.untilNextUs();
   }
 
