@@ -44,7 +44,7 @@ export class ScatterGatherArray {
    * @throws ERR_DEMI_STALE_ARRAY when it has been freed already.
    */
   free(): void {
-    if (!this.live) throw new DemiError('ERR_DEMI_STALE_ARRAY', 'this scatter-gather array has been freed');
+    if (!this.live) throw staleArray();
     for (let i = 0; i < this.count; i++) this.segments[i]!.release();
     this.count = 0;
     this.live = false;
@@ -82,8 +82,13 @@ export class ScatterGatherArray {
     return copy;
   }
 
-  /** A second array over the same bytes, with references of its own. */
+  /**
+   * A second array over the same bytes, with references of its own.
+   *
+   * @throws ERR_DEMI_STALE_ARRAY when it has been freed.
+   */
   share(): ScatterGatherArray {
+    if (!this.live) throw staleArray();
     const copy = this.pool.array();
     for (let i = 0; i < this.count; i++) copy.append(this.segments[i]!.share());
     return copy;
@@ -105,4 +110,8 @@ export class ScatterGatherArray {
     }
     this.count = kept;
   }
+}
+
+function staleArray(): DemiError {
+  return new DemiError('ERR_DEMI_STALE_ARRAY', 'this scatter-gather array has been freed');
 }

@@ -110,7 +110,8 @@ export class SlotPool {
   /** One more reference to a slot that has some. */
   retain(slot: number): void {
     const count = this.references[slot]!;
-    if (count <= 0) throw notHeld(slot);
+    // An index outside the table reads undefined, which is not positive either.
+    if (!(count > 0)) throw notHeld(slot);
     this.references[slot] = count + 1;
   }
 

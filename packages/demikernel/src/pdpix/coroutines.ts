@@ -44,7 +44,9 @@ export class Task implements CompletionSink, TimerOwner {
   /** What it returned. */
   value: unknown;
   queued: boolean;
-  private joiner: Task | undefined;
+  /** What it waits for; set while that is pending, and perhaps for longer. @internal */
+  waitingFor: Operation | undefined;
+  private readonly joiners: Task[];
 
   constructor(scheduler: Coroutines, generator: Coroutine<unknown>) {
     this.done = false;
@@ -55,7 +57,8 @@ export class Task implements CompletionSink, TimerOwner {
     this.timer = new Timer(this, 0);
     this.value = undefined;
     this.queued = false;
-    this.joiner = undefined;
+    this.waitingFor = undefined;
+    this.joiners = [];
   }
 
   /** @internal */
@@ -66,6 +69,7 @@ export class Task implements CompletionSink, TimerOwner {
     }
     // Abandoned while it waited: nobody will take the result.
     operation.array?.free();
+    if (operation.acceptedQd >= 0) this.scheduler.os.close(operation.acceptedQd);
     this.scheduler.operations.retire(operation);
   }
 
@@ -87,7 +91,7 @@ export class Task implements CompletionSink, TimerOwner {
     } catch (error) {
       this.error = error;
       this.finish(undefined);
-      if (this.joiner === undefined) throw error;
+      if (this.joiners.length === 0) throw error;
     }
   }
 
@@ -95,21 +99,23 @@ export class Task implements CompletionSink, TimerOwner {
     this.done = true;
     this.value = value;
     this.scheduler.ended(this);
-    if (this.joiner !== undefined) this.scheduler.enqueue(this.joiner);
+    for (const joiner of this.joiners) this.scheduler.enqueue(joiner);
   }
 
-  /** Runs the coroutine's `finally` blocks and ends it. */
+  /** Runs the coroutine's `finally` blocks and ends it. What it waited for is cancelled, or dropped when it comes. */
   abandon(): void {
     if (this.done) return;
-    this.done = true;
-    this.scheduler.ended(this);
+    const { waitingFor } = this;
+    this.finish(undefined);
+    this.scheduler.cancelTimer(this.timer);
+    if (waitingFor !== undefined && waitingFor.sink === this) this.scheduler.drop(waitingFor);
     this.generator.return(undefined);
   }
 
   /** Waits, in another coroutine, until this one is over; throws what it threw. */
   *join(): Coroutine<unknown> {
     if (!this.done) {
-      this.joiner = this.scheduler.current;
+      this.joiners.push(this.scheduler.current!);
       yield undefined;
     }
     if (this.error !== undefined) throw this.error;
@@ -148,6 +154,7 @@ class Suspension implements Awaitable<Result> {
     if (operation.token !== this.token) throw tokenTaken(this.token);
     if (operation.state !== OP_COMPLETE) {
       operation.sink = task;
+      task.waitingFor = operation;
       return this.pending as Step & { value: Result };
     }
     task.result.readFrom(operation);
@@ -269,6 +276,17 @@ export class Coroutines implements ContinuationRunner {
     if (delayUs > 0) task.sleep(this.timers, delayUs);
     else this.enqueue(task);
     yield undefined;
+  }
+
+  /** @internal */
+  cancelTimer(timer: Timer): void {
+    this.timers.cancel(timer);
+  }
+
+  /** Gives an operation up whose coroutine is over: cancelled, or its result thrown away now or when it comes. @internal */
+  drop(operation: Operation): void {
+    if (operation.state === OP_COMPLETE) operation.sink!.completed(operation);
+    else this.os.cancel(operation.token);
   }
 
   /** @internal */

@@ -176,26 +176,40 @@ export class Demikernel {
    */
   push(qd: number, payload: Payload, flags = 0): QueueToken {
     const queue = this.queueOf(qd);
-    const operation = this.issue(OP_PUSH, qd);
+    const array = this.arrayOf(payload);
+    const operation = this.issuePush(qd, array);
     operation.flags = flags;
-    return this.start(queue, operation, payload);
+    return this.start(queue, operation, array);
   }
 
   /** Sends a datagram to `address`. */
   pushTo(qd: number, payload: Payload, address: AddressLike): QueueToken {
     const queue = this.queueOf(qd);
     const remote = addressOf(address);
-    const operation = this.issue(OP_PUSH, qd);
+    const array = this.arrayOf(payload);
+    const operation = this.issuePush(qd, array);
     operation.flags = PUSH_TO;
     operation.address.copyFrom(remote);
-    return this.start(queue, operation, payload);
+    return this.start(queue, operation, array);
   }
 
-  private start(queue: Queue, operation: Operation, payload: Payload): QueueToken {
-    const array =
-      payload instanceof ScatterGatherArray && payload.pool === this.pool
-        ? payload.share()
-        : this.gather(payload);
+  // What can throw comes before the operation is issued: nobody would know the token of one left behind.
+  private arrayOf(payload: Payload): ScatterGatherArray | undefined {
+    return payload instanceof ScatterGatherArray && payload.pool === this.pool
+      ? payload.share()
+      : this.gather(payload);
+  }
+
+  private issuePush(qd: number, array: ScatterGatherArray | undefined): Operation {
+    try {
+      return this.issue(OP_PUSH, qd);
+    } catch (error) {
+      array?.free();
+      throw error;
+    }
+  }
+
+  private start(queue: Queue, operation: Operation, array: ScatterGatherArray | undefined): QueueToken {
     if (array === undefined) {
       this.libraryOs.runtime.operations.complete(operation, ENOBUFS);
       return operation.token;
@@ -218,8 +232,13 @@ export class Demikernel {
     if (payload instanceof ScatterGatherArray) return this.gatherBytes(payload.toBytes());
     const array = this.alloc(payload.copiedBytes());
     if (array === undefined) return undefined;
-    payload.write(array);
-    payload.gather(array);
+    try {
+      payload.write(array);
+      payload.gather(array);
+    } catch (error) {
+      array.free();
+      throw error;
+    }
     return array;
   }
 
@@ -278,16 +297,17 @@ export class Demikernel {
     return this.takeResult(operation);
   }
 
-  /** Waits for the first of several to complete; earlier tokens win ties. As `wait`. */
+  /** Waits for the first of several to complete; earlier tokens win ties. As `wait`, and `undefined` for no tokens. */
   waitAny(tokens: TokenList, timeoutUs: number = Number.POSITIVE_INFINITY): Result | undefined {
-    const operations = tokens.map(token => this.unclaimed(token));
+    const operations = this.unclaimedAll(tokens);
+    if (operations.length === 0) return undefined;
     if (!pollUntil(this.loop, anyComplete(operations), timeoutUs)) return undefined;
     return this.takeResult(firstComplete(operations));
   }
 
   /** Waits for all; the results are in the tokens' order. As `wait`: `undefined` takes no result. */
   waitAll(tokens: TokenList, timeoutUs: number = Number.POSITIVE_INFINITY): Result[] | undefined {
-    const operations = tokens.map(token => this.unclaimed(token));
+    const operations = this.unclaimedAll(tokens);
     if (!pollUntil(this.loop, countComplete(operations, operations.length), timeoutUs)) return undefined;
     return operations.map(operation => this.takeResult(operation));
   }
@@ -298,7 +318,7 @@ export class Demikernel {
     count: number,
     timeoutUs: number = Number.POSITIVE_INFINITY,
   ): Result[] | undefined {
-    const operations = tokens.map(token => this.unclaimed(token));
+    const operations = this.unclaimedAll(tokens);
     const wanted = Math.min(count, operations.length);
     if (!pollUntil(this.loop, countComplete(operations, wanted), timeoutUs)) return undefined;
     const complete = operations.filter(operation => operation.state === OP_COMPLETE).slice(0, wanted);
@@ -309,6 +329,15 @@ export class Demikernel {
     const operation = this.libraryOs.runtime.operations.lookup(token);
     if (operation.sink !== undefined) throw tokenTaken(token);
     return operation;
+  }
+
+  /** A token given twice would have its result taken twice. */
+  private unclaimedAll(tokens: TokenList): Operation[] {
+    const operations = tokens.map(token => this.unclaimed(token));
+    if (new Set(tokens).size !== tokens.length) {
+      throw new DemiError('ERR_DEMI_TOKEN', 'the same queue token is given twice');
+    }
+    return operations;
   }
 
   private takeResult(operation: Operation): Result {

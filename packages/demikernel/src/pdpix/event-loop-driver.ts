@@ -50,22 +50,25 @@ export class EventLoopDriver {
   wake(): void {
     this.asleep = false;
     if (this.immediate === undefined) this.immediate = setImmediate(this.slice);
+    // It was let go of when nobody waited.
+    else if (this.waiting > 0) this.immediate.ref();
   }
 
   private readonly slice = (): void => {
-    this.immediate = undefined;
+    // Booked before the turns: one that throws (a coroutine, a filter) must not be the last one.
+    this.immediate = setImmediate(this.slice);
     let idle = false;
     for (let turns = 0; turns < TURNS_PER_SLICE && !idle; turns++) idle = this.loop.turn() === 0;
     const { continuations } = this.loop;
     const sleepUs = idle && !(continuations?.hasReady ?? false) ? this.loop.idleForUs() : 0;
+    if (this.immediate === undefined) return; // closed meanwhile
     if (sleepUs > 0) this.sleep(sleepUs);
-    else {
-      this.immediate = setImmediate(this.slice);
-      if (this.waiting === 0) this.immediate.unref();
-    }
+    else if (this.waiting === 0) this.immediate.unref();
   };
 
   private sleep(sleepUs: number): void {
+    clearImmediate(this.immediate);
+    this.immediate = undefined;
     if (this.timer === undefined) this.watch();
     this.asleep = true;
     if (sleepUs === Number.POSITIVE_INFINITY) this.timer!.disarm();

@@ -56,10 +56,13 @@ class Settlement implements CompletionSink {
 /** Promises on a library OS. Failures reject with a `DemiError` whose `errno` says why. */
 export class AsyncDemikernel {
   readonly os: Demikernel;
+  /** True once `close` has been called. */
+  closed: boolean;
   private readonly driver: EventLoopDriver;
 
   constructor(os: Demikernel) {
     this.os = os;
+    this.closed = false;
     this.driver = new EventLoopDriver(os.loop);
   }
 
@@ -82,22 +85,27 @@ export class AsyncDemikernel {
   }
 
   async accept(qd: number, options?: CallOptions): Promise<Result> {
+    options?.signal?.throwIfAborted();
     return this.wait(this.os.accept(qd), options);
   }
 
   async connectTo(qd: number, address: AddressLike, options?: CallOptions): Promise<Result> {
+    options?.signal?.throwIfAborted();
     return this.wait(this.os.connect(qd, address), options);
   }
 
   async push(qd: number, payload: Payload, flags = 0, options?: CallOptions): Promise<Result> {
+    options?.signal?.throwIfAborted();
     return this.wait(this.os.push(qd, payload, flags), options);
   }
 
   async pushTo(qd: number, payload: Payload, address: AddressLike, options?: CallOptions): Promise<Result> {
+    options?.signal?.throwIfAborted();
     return this.wait(this.os.pushTo(qd, payload, address), options);
   }
 
   async pop(qd: number, sizeBytes = 0, options?: CallOptions): Promise<Result> {
+    options?.signal?.throwIfAborted();
     return this.wait(this.os.pop(qd, sizeBytes), options);
   }
 
@@ -140,6 +148,7 @@ export class AsyncDemikernel {
 
   /** Ends every queue and gives the device back. What was pushed and not yet sent may be lost: wait with `PUSH_ACKED`. */
   async close(): Promise<void> {
+    this.closed = true;
     this.driver.close();
     this.os.shutDown();
   }
@@ -170,6 +179,8 @@ class OwnedQueue {
   close(): void {
     if (!this.open) return;
     this.open = false;
+    // The library OS has ended its queues if it was closed first.
+    if (this.owner.closed) return;
     this.owner.os.close(this.qd);
     this.owner.wake();
   }

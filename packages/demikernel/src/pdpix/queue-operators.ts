@@ -23,6 +23,9 @@ abstract class DerivedQueue extends PlainQueue implements CompletionSink, Deferr
   private readonly innerPops: (Operation | undefined)[];
   /** Inner pushes to the outer one they are part of. */
   private readonly outerPushes: Map<Operation, Operation>;
+  /** Per queue underneath: whether its stream has ended, and how many have. */
+  private readonly ended: boolean[];
+  private endedCount: number;
   private scheduled: boolean;
   private closed: boolean;
 
@@ -34,6 +37,8 @@ abstract class DerivedQueue extends PlainQueue implements CompletionSink, Deferr
     this.completedInner = new OperationList();
     this.innerPops = inners.map(() => undefined);
     this.outerPushes = new Map();
+    this.ended = inners.map(() => false);
+    this.endedCount = 0;
     this.scheduled = false;
     this.closed = false;
   }
@@ -42,8 +47,7 @@ abstract class DerivedQueue extends PlainQueue implements CompletionSink, Deferr
   protected abstract convey(array: ScatterGatherArray): ScatterGatherArray | undefined;
 
   override push(outer: Operation): void {
-    const array = this.convey(outer.array!);
-    outer.array = undefined;
+    const array = this.conveyPush(outer);
     outer.doneBytes = outer.sizeBytes;
     if (array === undefined) {
       this.operations.complete(outer, 0);
@@ -63,14 +67,31 @@ abstract class DerivedQueue extends PlainQueue implements CompletionSink, Deferr
     }
   }
 
+  /** The application's own function may throw: then the caller gets that, and no token. */
+  private conveyPush(outer: Operation): ScatterGatherArray | undefined {
+    const array = outer.array!;
+    outer.array = undefined;
+    try {
+      return this.convey(array);
+    } catch (error) {
+      this.operations.retire(outer);
+      throw error;
+    }
+  }
+
   override pop(outer: Operation): void {
+    if (this.endedCount === this.inners.length) {
+      outer.array = this.pool.array();
+      this.operations.complete(outer, 0);
+      return;
+    }
     this.outerPops.push(outer);
     this.runPops();
   }
 
   private runPops(): void {
     for (let i = 0; i < this.inners.length && this.outerPops.head !== undefined; i++) {
-      if (this.innerPops[i] !== undefined) continue;
+      if (this.innerPops[i] !== undefined || this.ended[i]) continue;
       const inner = this.operations.issue(OP_POP, this.inners[i]!.qd);
       inner.sizeBytes = this.outerPops.head.sizeBytes;
       inner.sink = this;
@@ -115,19 +136,43 @@ abstract class DerivedQueue extends PlainQueue implements CompletionSink, Deferr
 
   private finishInnerPop(inner: Operation): void {
     this.completedInner.remove(inner);
-    this.innerPops[this.innerPops.indexOf(inner)] = undefined;
-    const message = inner.array;
-    const { errno } = inner;
-    const ended = errno !== 0 || message === undefined || (message.count === 0 && inner.address.port === 0);
-    const array = ended || this.closed ? message : this.convey(message);
-    if (this.closed) array?.free();
-    else if (array !== undefined || errno !== 0) {
+    const index = this.innerPops.indexOf(inner);
+    this.innerPops[index] = undefined;
+    try {
+      this.deliver(inner, index);
+    } finally {
+      this.operations.retire(inner);
+    }
+  }
+
+  /** Hands what an inner pop has brought to the first outer one, if it is meant for it. */
+  private deliver(inner: Operation, index: number): void {
+    const { array: message, errno, address } = inner;
+    inner.array = undefined;
+    if (this.closed) message?.free();
+    else if (errno !== 0) this.operations.complete(this.outerPops.shift()!, errno);
+    else if (message!.count === 0 && address.port === 0 && address.text === '') {
+      message!.free();
+      this.endOf(index);
+    } else {
+      const array = this.convey(message!);
+      if (array === undefined) return;
       const outer = this.outerPops.shift()!;
       outer.array = array;
-      outer.address.copyFrom(inner.address);
-      this.operations.complete(outer, errno);
+      outer.address.copyFrom(address);
+      this.operations.complete(outer, 0);
     }
-    this.operations.retire(inner);
+  }
+
+  /** One queue underneath has ended; this one does with the last of them. */
+  private endOf(index: number): void {
+    this.ended[index] = true;
+    this.endedCount++;
+    if (this.endedCount < this.inners.length) return;
+    for (let outer = this.outerPops.shift(); outer !== undefined; outer = this.outerPops.shift()) {
+      outer.array = this.pool.array();
+      this.operations.complete(outer, 0);
+    }
   }
 
   override shutdown(how: number): number {

@@ -30,9 +30,14 @@ export class DeferredWork {
     const tasks = this.tasks;
     this.tasks = this.running;
     this.running = tasks;
-    for (let i = 0; i < tasks.length; i++) tasks[i]!.runDeferred();
-    const count = tasks.length;
-    tasks.length = 0;
+    let count = 0;
+    try {
+      while (count < tasks.length) tasks[count++]!.runDeferred();
+    } finally {
+      // A task that threw is over; the ones behind it run in the next turn, before what they scheduled.
+      if (count < tasks.length) this.tasks.unshift(...tasks.slice(count));
+      tasks.length = 0;
+    }
     return count;
   }
 }

@@ -116,6 +116,7 @@ export class Metrics {
 const SUB_BITS = 4;
 const SUB_BUCKETS = 1 << SUB_BITS;
 const HISTOGRAM_BUCKETS = 32 * SUB_BUCKETS;
+const LARGEST_VALUE = 0x7fff_ffff;
 
 /** Log-linear histogram of values from 1 to 2^31: 16 buckets per power of two. */
 export class Histogram {
@@ -125,9 +126,9 @@ export class Histogram {
     this.buckets = buckets;
   }
 
-  /** Counts a value; what is below 1 counts as 1. Allocates nothing. */
+  /** Counts a value; what is below 1 counts as 1, what is above 2^31 - 1 as that. Allocates nothing. */
   record(value: number): void {
-    const bucket = bucketOf(value | 0);
+    const bucket = bucketOf(value < LARGEST_VALUE ? value | 0 : LARGEST_VALUE);
     this.buckets[bucket] = this.buckets[bucket]! + 1;
   }
 }
@@ -171,15 +172,12 @@ export function readMetrics(buffer: ArrayBuffer): MetricsSnapshot | undefined {
   const length = header[2]!;
   if (header[0] !== MAGIC || header[1] !== VERSION || length > VALUES_OFFSET - DIRECTORY_OFFSET)
     return undefined;
-  if ((header[3]! & 1) !== 0) return undefined;
-  let directory: { info: Record<string, string | number>; entries: DirectoryEntry[] };
-  try {
-    directory = JSON.parse(
-      new TextDecoder().decode(new Uint8Array(buffer, DIRECTORY_OFFSET, length).slice()),
-    );
-  } catch {
-    return undefined;
-  }
+  const sequence = Atomics.load(header, 3);
+  if ((sequence & 1) !== 0) return undefined;
+  const text = new Uint8Array(buffer, DIRECTORY_OFFSET, length).slice();
+  if (Atomics.load(header, 3) !== sequence) return undefined;
+  const directory = parseDirectory(text);
+  if (directory === undefined) return undefined;
   const snapshot: MetricsSnapshot = { info: directory.info, counters: {}, histograms: {}, tables: {} };
   for (const { kind, name, index, names, rows } of directory.entries) {
     const offset = VALUES_OFFSET + index * 8;
@@ -193,8 +191,45 @@ export function readMetrics(buffer: ArrayBuffer): MetricsSnapshot | undefined {
   return snapshot;
 }
 
+interface Directory {
+  info: Record<string, string | number>;
+  entries: DirectoryEntry[];
+}
+
+/** The memory may be anybody's: nothing in it is taken on trust. */
+function parseDirectory(text: Uint8Array): Directory | undefined {
+  let directory: Partial<Directory> | null;
+  try {
+    directory = JSON.parse(new TextDecoder().decode(text));
+  } catch {
+    return undefined;
+  }
+  if (directory === null || typeof directory !== 'object') return undefined;
+  const { info, entries } = directory;
+  if (info === null || typeof info !== 'object' || !Array.isArray(entries)) return undefined;
+  return entries.every(isEntry) ? { info, entries } : undefined;
+}
+
+function isEntry(value: unknown): value is DirectoryEntry {
+  if (value === null || typeof value !== 'object') return false;
+  const { kind, name, index, names, rows } = value as Record<string, unknown>;
+  return (
+    (kind === 'counters' || kind === 'histogram' || kind === 'table') &&
+    typeof name === 'string' &&
+    isCount(index) &&
+    isCount(rows) &&
+    Array.isArray(names) &&
+    names.every(each => typeof each === 'string')
+  );
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 function usedRows(columns: readonly string[], rows: number, values: Float64Array): Record<string, number>[] {
   const used: Record<string, number>[] = [];
+  if (columns.length === 0) return used;
   for (let row = 0; row < rows; row++) {
     const at = row * columns.length;
     if (values[at] === 0) continue;

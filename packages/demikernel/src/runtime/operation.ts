@@ -174,6 +174,8 @@ export class OperationTable {
     operation.sizeBytes = 0;
     operation.doneBytes = 0;
     operation.acceptedQd = -1;
+    operation.address.setIpv4(0, 0);
+    operation.mark = 0;
     return operation;
   }
 

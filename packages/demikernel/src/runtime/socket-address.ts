@@ -118,8 +118,9 @@ export interface Ipv4Prefix {
 
 /** Reads `10.0.0.1/24`; without a length it is 32. @throws ERR_DEMI_ADDRESS */
 export function parseIpv4Prefix(text: string): Ipv4Prefix {
-  const [host = '', length = '32'] = text.split('/');
-  const ipv4 = parseIpv4(host);
+  const slash = text.indexOf('/');
+  const ipv4 = parseIpv4(slash < 0 ? text : text.slice(0, slash));
+  const length = slash < 0 ? '32' : text.slice(slash + 1);
   const prefixLength = /^\d{1,2}$/.test(length) ? Number(length) : 33;
   if (ipv4 === undefined || prefixLength > 32) throw badAddress(text);
   return { ipv4, prefixLength };

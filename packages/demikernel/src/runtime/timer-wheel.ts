@@ -61,6 +61,8 @@ export class TimerWheel {
   firedCount: number;
   // The tick that was worked last; int32, wraps after 38 hours, compared by difference.
   private tick: number;
+  // While timers fire, the slot being worked is the one of `tick`: it must not move under the handlers.
+  private advancing: boolean;
   private readonly heads: (Timer | undefined)[];
   /** Per level, a bit for each slot that holds a timer: two int32 words. */
   private readonly occupied: Int32Array;
@@ -71,6 +73,7 @@ export class TimerWheel {
     this.armedCount = 0;
     this.firedCount = 0;
     this.tick = 0;
+    this.advancing = false;
     this.heads = new Array<Timer | undefined>(LEVELS * SLOTS).fill(undefined);
     this.occupied = new Int32Array(LEVELS * 2);
     this.nowUs = micros;
@@ -86,6 +89,8 @@ export class TimerWheel {
   arm(timer: Timer, delayUs: number): void {
     if (timer.armed) this.unlink(timer);
     else {
+      // An empty wheel catches up here: nobody wakes to turn it, and after 38 hours the difference of ticks would wrap.
+      if (this.armedCount === 0 && !this.advancing) this.tick = this.clockTick();
       timer.armed = true;
       this.armedCount++;
     }
@@ -109,6 +114,8 @@ export class TimerWheel {
   advance(): number {
     const target = this.clockTick();
     const before = this.firedCount;
+    if (this.armedCount === 0) this.tick = target;
+    this.advancing = true;
     while (((target - this.tick) | 0) > 0) {
       if (this.armedCount === 0) {
         this.tick = target;
@@ -123,6 +130,7 @@ export class TimerWheel {
       this.cascade();
       this.fire();
     }
+    this.advancing = false;
     return this.firedCount - before;
   }
 
