@@ -20,7 +20,7 @@ export interface AttachOptions {
   mode: 'address' | 'ports';
   address: number;
   /** `auto`: AF_XDP, or AF_PACKET where it is refused. */
-  device: 'auto' | 'xdp' | 'packet';
+  device: 'auto' | 'af-xdp' | 'af-packet';
   /** One receive queue; all of them when left out. */
   queue?: number;
   slots?: number;
@@ -67,11 +67,11 @@ export class Attachment {
  *   somebody else has the interface, `ERR_DEMI_UNSUPPORTED` for ports mode without XDP
  */
 export function attach(options: AttachOptions): Attachment {
-  if (options.device === 'packet') return attachPacket(options, []);
+  if (options.device === 'af-packet') return attachPacket(options, []);
   try {
     return attachXdp(options);
   } catch (cause) {
-    if (options.device === 'xdp' || !(cause instanceof DemiError) || isBusy(cause)) throw cause;
+    if (options.device === 'af-xdp' || !(cause instanceof DemiError) || isBusy(cause)) throw cause;
     const because = `AF_XDP is refused on ${options.host.link.name}: ${cause.message}`;
     if (options.mode === 'ports') {
       const message = `${because}. Sharing the host's address by port needs XDP: only it keeps packets from the kernel`;

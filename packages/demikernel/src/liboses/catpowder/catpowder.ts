@@ -20,7 +20,8 @@ import { checkPath, type PathReport } from './self-check.ts';
 
 /** IPv4 and TCP headers with the timestamp option: what a slice leaves room for in a packet. */
 const HEADERS_BYTES = 52;
-const CHECK_TIMEOUT_US = 300_000;
+/** The kernel lets a link that has just come up send after a second at most (net/core/link_watch.c). */
+const CHECK_TIMEOUT_US = 1_600_000;
 
 export interface CatpowderOptions {
   /** Name of the interface. */
@@ -30,14 +31,14 @@ export interface CatpowderOptions {
    * only the ports bound here are ours, and the kernel keeps everything else.
    */
   address?: string;
-  /** What is ours; chosen by `address` when left out. */
-  mode?: 'address' | 'ports';
+  /** Whether the address is shared with the host by port; decided by `address` when left out. */
+  ports?: boolean;
   /** Router for what is not on the link. Default: the kernel's over this interface. */
   gateway?: string;
   /** Network namespace in which the interface lies; default the process's own. */
   namespace?: string;
   /** `auto` (default): AF_XDP, or AF_PACKET, with a notice, where XDP is refused. */
-  device?: 'auto' | 'xdp' | 'packet';
+  device?: 'auto' | 'af-xdp' | 'af-packet';
   /** One receive queue of the interface, for one of several workers. Default: all of them. */
   queue?: number;
   /** Largest IP packet; at most the interface's MTU. */
@@ -47,7 +48,7 @@ export interface CatpowderOptions {
   slotSizeBytes?: number;
   xdpMode?: 'auto' | 'copy' | 'zero-copy';
   transmitChecksum?: 'none' | 'offload' | 'software';
-  /** Whether to ask the gateway for an answer at the start (up to 0.3 s when none comes). Default true. */
+  /** Whether to ask the gateway for an answer at the start (up to 1.6 s when none comes). Default true. */
   selfCheck?: boolean;
   /** Told what the user should know; default `process.emitWarning`. */
   onNotice?: (notice: string) => void;

@@ -16,7 +16,7 @@ export interface Identity {
 export interface IdentityOptions {
   interface: string;
   address?: string;
-  mode?: 'address' | 'ports';
+  ports?: boolean;
   gateway?: string;
 }
 
@@ -24,17 +24,17 @@ export interface IdentityOptions {
 export function identify(options: IdentityOptions, host: HostInterface): Identity {
   const { address, prefixLength } = ownAddress(options, host);
   const theHosts = host.hostAddresses.includes(address);
-  const mode = options.mode ?? (theHosts ? 'ports' : 'address');
+  const mode = (options.ports ?? theHosts) ? 'ports' : 'address';
   if (mode === 'address' && theHosts) {
     throw new DemiError(
       'ERR_DEMI_ADDRESS',
-      `${formatIpv4(address)} is the kernel's address: take it off the interface, choose another, or use mode 'ports'`,
+      `${formatIpv4(address)} is the kernel's address: take it off the interface, choose another, or share it with ports: true`,
     );
   }
   if (mode === 'ports' && !host.addresses.some(each => parseIpv4(each.address) === address)) {
     throw new DemiError(
       'ERR_DEMI_ADDRESS',
-      `mode 'ports' shares an address of ${options.interface}, and ${formatIpv4(address)} is none of them`,
+      `ports: true shares an address of ${options.interface}, and ${formatIpv4(address)} is none of them`,
     );
   }
   return { mode, address, prefixLength, gateway: gatewayOf(options, host, address, prefixLength) };
@@ -46,7 +46,7 @@ function ownAddress(
 ): { address: number; prefixLength: number } {
   if (options.address === undefined) {
     const first = host.addresses[0];
-    if (first === undefined || options.mode === 'address') {
+    if (first === undefined || options.ports === false) {
       throw new DemiError(
         'ERR_DEMI_ADDRESS',
         `${options.interface} has no address to share: give one as address: '10.0.0.2/24'`,
