@@ -1,9 +1,13 @@
 // Catpowder between namespaces: our stack at the near end of a veth pair, unmodified kernel peers at the far end.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { DemiError } from '@demikernel/memory';
 import { changeLink, getOffload, openDescriptors } from '@demikernel/native/kernel';
+import { readPcapng } from '../../src/devices/pcapng.ts';
 import {
   type Catpowder,
   type CatpowderOptions,
@@ -258,5 +262,25 @@ describe('Catpowder says what is wrong', () => {
       assert.equal(notices.length, 1);
       assert.match(notices[0]!, /10\.78\.0\.77 does not answer on demi0/);
     });
+  });
+});
+
+describe('Catpowder captures', () => {
+  it('every frame both ways', async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'demi-capture-'));
+    const capture = join(folder, 'frames.pcapng');
+    try {
+      let frames = 0;
+      await withCatpowder(t, { capture }, async ({ pair, driver, libos }) => {
+        assert.ok(ping(pair, NEAR_ADDRESS, 56, () => driver.turn()));
+        const { receivedFrames, transmittedFrames } = libos.device.counters;
+        frames = receivedFrames + transmittedFrames;
+      });
+      if (frames === 0) return;
+      const packets = readPcapng(readFileSync(capture));
+      assert.ok(packets !== undefined && packets.length >= frames);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

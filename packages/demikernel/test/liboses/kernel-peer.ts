@@ -18,6 +18,10 @@ export function output(child: ChildProcess): Promise<string> {
 /** Ends a program and waits until its pipes are closed too. */
 export function stop(child: ChildProcess): Promise<void> {
   return new Promise(resolve => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      resolve();
+      return;
+    }
     child.once('close', () => resolve());
     child.kill('SIGKILL');
   });

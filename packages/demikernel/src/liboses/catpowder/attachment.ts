@@ -33,7 +33,8 @@ export interface AttachOptions {
 
 /** What {@link attach} got. Closing gives the interface back as it was. */
 export class Attachment {
-  readonly device: PacketDevice;
+  /** The device; whoever wraps it puts the wrapper here, to be closed with the rest. */
+  device: PacketDevice;
   /** The XDP program; `undefined` on AF_PACKET. */
   readonly redirect: RedirectToSocket | undefined;
   readonly link: XdpLink | undefined;

@@ -1,8 +1,10 @@
 // Catpowder: the network stack on an interface of this host, by AF_XDP, or by AF_PACKET where XDP is refused.
 // It joins device and stack; how the interface is taken hold of is attachment.ts.
 
+import { closeSync, openSync, writeSync } from 'node:fs';
 import type { SlotPool } from '@demikernel/memory';
 import { runInNamespace } from '@demikernel/native/kernel';
+import { PcapTap } from '../../devices/pcap-tap.ts';
 import type { ArpOptions } from '../../inetstack/arp/arp.ts';
 import { NetworkStack } from '../../inetstack/network-stack.ts';
 import type { TcpOptions } from '../../inetstack/tcp/tcp-configuration.ts';
@@ -52,6 +54,8 @@ export interface CatpowderOptions {
   selfCheck?: boolean;
   /** Told what the user should know; default `process.emitWarning`. */
   onNotice?: (notice: string) => void;
+  /** File that every frame, both ways, is written to as pcapng. Slow. */
+  capture?: string;
   tcp?: TcpOptions;
   udp?: UdpOptions;
   arp?: ArpOptions;
@@ -74,8 +78,7 @@ export class Catpowder implements LibraryOs {
   readonly address: number;
   /** What `onNotice` was told. */
   readonly notices: readonly string[];
-  private readonly ports: KernelPorts | undefined;
-  private readonly neighbours: KernelNeighbours | undefined;
+  private readonly opened: readonly { close(): void }[];
   private closed: boolean;
 
   /** Use {@link createCatpowder}. */
@@ -93,8 +96,7 @@ export class Catpowder implements LibraryOs {
     this.mode = identity.mode;
     this.address = identity.address;
     this.notices = parts.notices;
-    this.ports = parts.ports;
-    this.neighbours = parts.neighbours;
+    this.opened = parts.opened;
     this.closed = false;
   }
 
@@ -118,10 +120,7 @@ export class Catpowder implements LibraryOs {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.stack.close();
-    this.attachment.close();
-    this.ports?.close();
-    this.neighbours?.close();
+    for (let i = this.opened.length - 1; i >= 0; i--) this.opened[i]!.close();
   }
 }
 
@@ -129,8 +128,8 @@ interface CatpowderParts {
   attachment: Attachment;
   identity: Identity;
   stack: NetworkStack;
-  ports: KernelPorts | undefined;
-  neighbours: KernelNeighbours | undefined;
+  /** Everything to be closed, last one first. */
+  opened: readonly { close(): void }[];
   notices: readonly string[];
 }
 
@@ -157,6 +156,7 @@ export function createCatpowder(runtime: Runtime, options: CatpowderOptions): Ca
       if (ports !== undefined) opened.push(ports);
       const neighbours = shared ? new KernelNeighbours(runtime, host.link.index) : undefined;
       if (neighbours !== undefined) opened.push(neighbours);
+      if (options.capture !== undefined) opened.unshift(capture(attachment, runtime, options.capture));
       const stack = new NetworkStack({
         device: attachment.device,
         runtime,
@@ -177,12 +177,24 @@ export function createCatpowder(runtime: Runtime, options: CatpowderOptions): Ca
       if (report !== undefined && report.advice !== '') notices.push(report.advice);
       const tell = options.onNotice ?? (notice => process.emitWarning(notice, 'DemikernelNotice'));
       for (const notice of notices) tell(notice);
-      return new Catpowder(runtime, { attachment, identity, stack, ports, neighbours, notices });
+      return new Catpowder(runtime, { attachment, identity, stack, opened, notices });
     } catch (error) {
       for (const part of opened.reverse()) part.close();
       throw error;
     }
   });
+}
+
+/** Puts a tap around the device. Returns the file, which is closed after it. */
+function capture(attachment: Attachment, runtime: Runtime, path: string): { close(): void } {
+  const fd = openSync(path, 'w');
+  runtime.clock.update();
+  attachment.device = new PcapTap(attachment.device, {
+    clock: runtime.clock,
+    epochUs: Date.now() * 1000 - runtime.clock.micros[0]!,
+    sink: blocks => writeSync(fd, blocks),
+  });
+  return { close: () => closeSync(fd) };
 }
 
 function attachOptions(options: CatpowderOptions, host: HostInterface, identity: Identity): AttachOptions {
