@@ -6,8 +6,9 @@ import { echo } from './echo/main.ts';
 import { describeMachine, formatMachine } from './machine.ts';
 import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
+import { stack } from './stack/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo];
+const BENCHMARKS: readonly Benchmark[] = [echo, stack];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;

@@ -5,7 +5,12 @@ export {
   AfXdpDevice,
   type AfXdpDeviceOptions,
 } from './devices/af-xdp.ts';
+export { Wire, type WireCounters, type WireOptions } from './devices/wire.ts';
+export { WireDevice, type WireDeviceOptions } from './devices/wire-device.ts';
+export type { NeighbourSink, NeighbourSource } from './inetstack/arp/arp.ts';
 export { foldChecksum, pseudoHeaderSum, sumBytes } from './inetstack/checksum.ts';
+export { NetworkStack, type NetworkStackOptions } from './inetstack/network-stack.ts';
+export * from './liboses/simulator/index.ts';
 export { Clock, ManualClock } from './runtime/clock.ts';
 export type { LibraryOs } from './runtime/library-os.ts';
 export { Metrics, metricsBytes } from './runtime/metrics.ts';
@@ -21,3 +26,4 @@ export {
 export { type Random, SeededRandom } from './runtime/random.ts';
 export { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
 export { Timer, TimerWheel } from './runtime/timer-wheel.ts';
+export type { Waiter } from './runtime/waiter.ts';
