@@ -8,7 +8,7 @@ import { type Command, UsageError } from './command.ts';
 const COMMANDS: Record<string, () => Promise<Command>> = {
   devices: async () => (await import('./devices.ts')).devices,
   echo: async () => (await import('./echo.ts')).echo,
-  capture: async () => (await import('./capture.ts')).capture,
+  capture: async () => (await import('./capture.ts')).captureCommand,
   top: async () => (await import('./top.ts')).top,
   ss: async () => (await import('./ss.ts')).ss,
 };

@@ -43,6 +43,8 @@ export interface AfPacketDeviceOptions {
   fanoutGroup?: number;
   /** Classic BPF that chooses frames (see `AfPacketOptions`). */
   filter?: Uint8Array;
+  /** Hear what the host sends, too, and frames for other stations: for captures. Default false. */
+  monitor?: boolean;
   debug?: boolean;
 }
 
@@ -128,6 +130,7 @@ export class AfPacketDevice implements PacketDevice {
       linkFrameBytes,
       fanoutGroup: options.fanoutGroup,
       filter: options.filter,
+      monitor: options.monitor,
     });
     let slotSizeBytes = 2048;
     while (slotSizeBytes < linkFrameBytes + FRAME_OFFSET) slotSizeBytes *= 2;

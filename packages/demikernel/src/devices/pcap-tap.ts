@@ -80,10 +80,17 @@ export class PcapTap implements PacketDevice {
     let first = 0;
     for (let i = 0; i < count; i++) {
       if ((burst.flags[i]! & RX_CONTINUES) !== 0) continue;
-      this.capture(burst.offset, burst.length, first, i + 1, INBOUND);
+      this.capture(burst.offset, burst.length, first, i + 1, this.directionOf(burst.offset[first]!));
       first = i + 1;
     }
     return count;
+  }
+
+  /** A frame heard that carries our own source address was sent by this host. */
+  private directionOf(offset: number): number {
+    const { bytes } = this.pool.region;
+    for (let i = 0; i < 6; i++) if (bytes[offset + 6 + i] !== this.macAddress[i]) return INBOUND;
+    return OUTBOUND;
   }
 
   transmitRoom(): number {

@@ -30,6 +30,8 @@ const PACKET_VNET_HDR = 15;
 const PACKET_FANOUT = 18;
 const PACKET_QDISC_BYPASS = 20;
 const PACKET_IGNORE_OUTGOING = 23;
+const PACKET_ADD_MEMBERSHIP = 1;
+const PACKET_MR_PROMISC = 1;
 const TPACKET_V2 = 1;
 const FANOUT_HASH = 0;
 
@@ -72,6 +74,8 @@ export interface AfPacketOptions {
   fanoutGroup?: number;
   /** A classic BPF program: `struct sock_filter` records of 8 bytes (linux/filter.h). Default everything. */
   filter?: Uint8Array;
+  /** Hear what the host sends, too, and frames for other stations: for captures. Default false. */
+  monitor?: boolean;
 }
 
 /**
@@ -125,7 +129,8 @@ export class AfPacketSocket {
       this.setNumber(PACKET_VNET_HDR, 1, 'asking for virtio headers');
       this.setNumber(PACKET_COPY_THRESH, 1, 'asking for long frames');
       this.setNumber(PACKET_LOSS, 1, 'letting bad frames go');
-      this.setNumber(PACKET_IGNORE_OUTGOING, 1, 'ignoring outgoing frames');
+      if (options.monitor === true) this.joinPromiscuous(options.interfaceIndex);
+      else this.setNumber(PACKET_IGNORE_OUTGOING, 1, 'ignoring outgoing frames');
       this.setNumber(PACKET_QDISC_BYPASS, 1, 'going past the queueing discipline');
       this.set(SOL_SOCKET, SO_RCVBUFFORCE, Int32Array.of(LARGE_QUEUE_BYTES), undefined);
       if (options.filter !== undefined) this.attachFilter(options.filter);
@@ -273,6 +278,13 @@ export class AfPacketSocket {
     program.setUint16(0, filter.length / 8, true);
     program.setBigUint64(8, BigInt(addressOf(filter)), true);
     this.set(SOL_SOCKET, SO_ATTACH_FILTER, program, 'attaching the filter');
+  }
+
+  /** Ends with the socket, so that a crash leaves the interface as it was. */
+  private joinPromiscuous(interfaceIndex: number): void {
+    // struct packet_mreq: interface index, type u16, address length u16, address 8 bytes (linux/if_packet.h)
+    const request = Int32Array.of(interfaceIndex, PACKET_MR_PROMISC, 0, 0);
+    this.set(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request, 'hearing every station');
   }
 
   private setNumber(name: number, value: number, detail: string): void {
