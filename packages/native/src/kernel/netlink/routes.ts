@@ -1,6 +1,7 @@
 // Routes by rtnetlink (RTM_*ROUTE): list, add, delete, and ask which one the kernel would take.
 
 import { DemiError } from '@demikernel/memory';
+import { ENOENT } from '../errno.ts';
 import { formatIpAddress, parseIpAddress } from '../ip-address.ts';
 import type { NetlinkMessage } from './encoding.ts';
 import {
@@ -104,8 +105,18 @@ export function listRoutes(
   family: number = AF_INET,
 ): Route[] {
   const writer = header(RTM_GETROUTE, NLM_F_DUMP, family, 0, 0, 0, 0, 0).u32Attribute(RTA_TABLE, table);
-  const found = netlink.request(writer, 'listing routes').map(decodeRoute);
+  const found = dumpRoutes(netlink, writer).map(decodeRoute);
   return found.filter(each => each !== undefined && each.table === table) as Route[];
+}
+
+/** A namespace in which no route was ever made has no table at all, and the kernel says ENOENT. */
+function dumpRoutes(netlink: NetlinkSocket, writer: MessageWriter): NetlinkMessage[] {
+  try {
+    return netlink.request(writer, 'listing routes');
+  } catch (error) {
+    if (error instanceof DemiError && error.errno === ENOENT) return [];
+    throw error;
+  }
 }
 
 /**
