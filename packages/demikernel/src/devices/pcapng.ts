@@ -145,6 +145,6 @@ function readPacket(
     timeUs: view.getUint32(at + 12, true) * 0x1_0000_0000 + view.getUint32(at + 16, true),
     direction,
     originalBytes: view.getUint32(at + 24, true),
-    bytes: file.slice(at + 28, at + 28 + captured),
+    bytes: new Uint8Array(file.subarray(at + 28, at + 28 + captured)),
   };
 }

@@ -41,7 +41,10 @@ describe('ARP', () => {
     assert.equal(fixture.finish(fixture.push(queue, Buffer.from('two'), `${PEER_IP}:9`)), 0);
     assert.deepEqual(fixture.turn(), [request(PEER_IP)]);
     const sent = fixture.exchange(ethernet(arp(2, PEER_MAC, PEER_IP, OUR_MAC, OUR_IP), 0x0806));
-    assert.deepEqual(sent.map(hex => parse(hex).payload.toString('latin1', 8)), ['one', 'two']);
+    assert.deepEqual(
+      sent.map(hex => parse(hex).payload.toString('latin1', 8)),
+      ['one', 'two'],
+    );
     assert.equal(parse(sent[0]!).to, PEER_MAC);
     // Used since, so that it is asked for once more, to its own address first.
     const again = fixture.pass(1_100_000);
@@ -106,8 +109,14 @@ describe('ARP', () => {
 
   for (const [name, packet] of [
     ['truncated', arp(1, PEER_MAC, PEER_IP, NOBODY, OUR_IP).subarray(0, 27)],
-    ['of another hardware', Buffer.from(text(arp(1, PEER_MAC, PEER_IP, NOBODY, OUR_IP)).replace(/^0001/, '0006'), 'hex')],
-    ['with other lengths', Buffer.from(text(arp(1, PEER_MAC, PEER_IP, NOBODY, OUR_IP)).replace('0604', '0804'), 'hex')],
+    [
+      'of another hardware',
+      Buffer.from(text(arp(1, PEER_MAC, PEER_IP, NOBODY, OUR_IP)).replace(/^0001/, '0006'), 'hex'),
+    ],
+    [
+      'with other lengths',
+      Buffer.from(text(arp(1, PEER_MAC, PEER_IP, NOBODY, OUR_IP)).replace('0604', '0804'), 'hex'),
+    ],
     ['of another opcode', arp(3, PEER_MAC, PEER_IP, NOBODY, OUR_IP)],
     ['from a group address', arp(1, '03aabbccdd02', PEER_IP, NOBODY, OUR_IP)],
   ] as const) {

@@ -30,10 +30,7 @@ describe('Internet checksum', () => {
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(7), (bytes, skip) => {
         const start = Math.min(skip, bytes.length);
         const part = bytes.slice(start);
-        assert.equal(
-          foldChecksum(sumBytes(viewOf(bytes), start, part.length, 0)),
-          plainChecksum(part),
-        );
+        assert.equal(foldChecksum(sumBytes(viewOf(bytes), start, part.length, 0)), plainChecksum(part));
       }),
     );
   });
@@ -41,7 +38,10 @@ describe('Internet checksum', () => {
   it('does not overflow on 65535 bytes of 0xff', () => {
     const bytes = new Uint8Array(65535).fill(255);
     assert.equal(foldChecksum(sumBytes(viewOf(bytes), 0, bytes.length, 0)), plainChecksum(bytes));
-    assert.equal(foldChecksum(sumBytes(viewOf(bytes), 0, bytes.length, 0x3ffff)), foldChecksum(sumBytes(viewOf(bytes), 0, bytes.length, 3 + 0xffff)));
+    assert.equal(
+      foldChecksum(sumBytes(viewOf(bytes), 0, bytes.length, 0x3ffff)),
+      foldChecksum(sumBytes(viewOf(bytes), 0, bytes.length, 3 + 0xffff)),
+    );
   });
 
   it('chains pieces of even length, and odd ones by swapping', () => {

@@ -52,7 +52,12 @@ export function ipv4(payload: Uint8Array, options: PacketOptions = {}): Buffer {
   return Buffer.concat([header, payload]);
 }
 
-export function ethernet(packet: Uint8Array, type = 0x0800, to: string = OUR_MAC, from: string = PEER_MAC): Buffer {
+export function ethernet(
+  packet: Uint8Array,
+  type = 0x0800,
+  to: string = OUR_MAC,
+  from: string = PEER_MAC,
+): Buffer {
   return Buffer.concat([Buffer.from(to, 'hex'), Buffer.from(from, 'hex'), u16(type), packet]);
 }
 

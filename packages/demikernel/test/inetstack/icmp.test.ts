@@ -3,7 +3,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ICMP_COUNTERS } from '../../src/inetstack/icmp/icmp.ts';
-import { ethernet, icmp, icmpFrame, ipv4, OUR_IP, PEER_IP, parse, plainChecksum, udp, udpFrame } from './frames.ts';
+import {
+  ethernet,
+  icmp,
+  icmpFrame,
+  ipv4,
+  OUR_IP,
+  PEER_IP,
+  parse,
+  plainChecksum,
+  udp,
+  udpFrame,
+} from './frames.ts';
 import { StackFixture } from './stack-fixture.ts';
 
 function counted(fixture: StackFixture, name: string): number {
@@ -65,7 +76,11 @@ describe('ICMP echo', () => {
   it('answers no broadcast, and nothing when the address is shared', () => {
     const fixture = new StackFixture();
     fixture.learnPeer();
-    const frame = ethernet(ipv4(icmp(8, 0, 1, Buffer.alloc(8)), { protocol: 1, destination: '10.0.0.255' }), 0x0800, 'ffffffffffff');
+    const frame = ethernet(
+      ipv4(icmp(8, 0, 1, Buffer.alloc(8)), { protocol: 1, destination: '10.0.0.255' }),
+      0x0800,
+      'ffffffffffff',
+    );
     assert.deepEqual(fixture.exchange(frame), []);
     fixture.end();
     const shared = new StackFixture({ sharedAddress: true });
@@ -81,7 +96,11 @@ describe('ICMP echo', () => {
     ['an error that quotes half a header', icmp(3, 3, 0, quoted().subarray(0, 19)), 'badEmbedded'],
     ['an error that quotes no ports', icmp(3, 3, 0, quoted().subarray(0, 27)), 'badEmbedded'],
     ['an error about a packet of another host', icmp(3, 3, 0, quoted(9, 7, 4, '10.0.0.9')), 'badEmbedded'],
-    ['an error about version 6', icmp(3, 3, 0, Buffer.concat([Buffer.of(0x65), quoted().subarray(1)])), 'badEmbedded'],
+    [
+      'an error about version 6',
+      icmp(3, 3, 0, Buffer.concat([Buffer.of(0x65), quoted().subarray(1)])),
+      'badEmbedded',
+    ],
   ] as const) {
     it(`counts a message with ${name} as ${counter}`, () => {
       const fixture = new StackFixture();

@@ -34,8 +34,12 @@ describe('IPv4 input', () => {
     const pop = fixture.pop(queue);
     fixture.exchange(
       '02aabbccdd0102aabbccdd020800' +
-        '4500001e000040004011' + '26cd' + '0a0000020a000001' +
-        '0fa00007000a' + '73b6' + '6869',
+        '4500001e000040004011' +
+        '26cd' +
+        '0a0000020a000001' +
+        '0fa00007000a' +
+        '73c7' +
+        '6869',
     );
     assert.deepEqual(fixture.popped(pop), { text: 'hi', from: '10.0.0.2:4000' });
     fixture.end();
@@ -137,7 +141,11 @@ describe('IPv4 output', () => {
     const queue = fixture.udp(':7');
     fixture.finish(fixture.push(queue, Buffer.from('hi'), `${PEER_IP}:4000`));
     assert.deepEqual(fixture.turn(), [
-      '02aabbccdd0202aabbccdd010800' + '4500001e0000400040' + '1126cd' + '0a0000010a000002' + '00070fa0000a73b66869',
+      '02aabbccdd0202aabbccdd010800' +
+        '4500001e0000400040' +
+        '1126cd' +
+        '0a0000010a000002' +
+        '00070fa0000a73c76869',
     ]);
     fixture.end();
   });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { REASSEMBLY_COUNTERS } from '../../src/inetstack/ipv4/reassembly.ts';
-import { ethernet, fragments, icmp, ipv4, PEER_IP, parse, u16, u8, udp } from './frames.ts';
+import { ethernet, fragments, icmp, ipv4, PEER_IP, parse, u8, u16, udp } from './frames.ts';
 import { StackFixture } from './stack-fixture.ts';
 
 function bytesOf(length: number): Buffer {
@@ -46,7 +46,7 @@ describe('reassembly', () => {
   });
 
   it('joins a datagram of 65507 bytes', () => {
-    const fixture = new StackFixture();
+    const fixture = new StackFixture({ device: { slots: 1024 } });
     const queue = fixture.udp(':7');
     const data = bytesOf(65507);
     fixture.exchange(...fragments(udp(data), 1480));
@@ -124,7 +124,10 @@ describe('reassembly', () => {
     fixture.learnPeer();
     const pieces = fragments(udp(bytesOf(3000)), 1000, { identification: 9 });
     fixture.exchange(pieces[0]!, pieces[1]!);
-    const sent = fixture.pass(15_100_000).map(parse).filter(packet => packet.protocol === 1);
+    const sent = fixture
+      .pass(15_100_000)
+      .map(parse)
+      .filter(packet => packet.protocol === 1);
     assert.equal(sent.length, 1);
     assert.deepEqual([...sent[0]!.payload.subarray(0, 2)], [11, 1]);
     assert.equal(counted(fixture, 'timeouts'), 1);
@@ -176,7 +179,10 @@ describe('reassembly', () => {
     });
     fc.assert(
       fc.property(fc.array(fragment, { maxLength: 60 }), list => {
-        const fixture = new StackFixture({ device: { slots: 64, reserveSlots: 8 }, reassembly: { slots: 8, datagrams: 3 } });
+        const fixture = new StackFixture({
+          device: { slots: 64, reserveSlots: 8 },
+          reassembly: { slots: 8, datagrams: 3 },
+        });
         fixture.udp(':7');
         const frames = list.map(({ place, length, more, identification, protocol }) =>
           ethernet(

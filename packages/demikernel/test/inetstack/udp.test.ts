@@ -156,7 +156,11 @@ describe('UDP receive', () => {
   }
 
   it('bounds what waits: by bytes, by slots, and over all queues', () => {
-    for (const udpOptions of [{ receiveBufferBytes: 1000 }, { receiveSlots: 10 }, { totalReceiveSlots: 10 }]) {
+    for (const udpOptions of [
+      { receiveBufferBytes: 1000 },
+      { receiveSlots: 10 },
+      { totalReceiveSlots: 10 },
+    ]) {
       const fixture = new StackFixture({ udp: udpOptions });
       const queue = fixture.udp(':7');
       for (let i = 0; i < 30; i++) fixture.exchange(udpFrame(Buffer.alloc(100)));
@@ -214,7 +218,12 @@ describe('UDP send', () => {
         const data = Buffer.from(Array.from({ length }, (_, i) => (i * 31) & 255));
         fixture.finish(fixture.push(queue, data, `${PEER_IP}:9`, sliceBytes));
         const packet = parse(fixture.turn()[0]!);
-        const expected = udp(data, { source: OUR_IP, destination: PEER_IP, sourcePort: 7, destinationPort: 9 });
+        const expected = udp(data, {
+          source: OUR_IP,
+          destination: PEER_IP,
+          sourcePort: 7,
+          destinationPort: 9,
+        });
         assert.equal(packet.payload.toString('hex'), expected.toString('hex'));
       }
       fixture.end();
@@ -265,13 +274,19 @@ describe('UDP send', () => {
     const pushes = ['1', '2', '3', '4', '5'].map(text =>
       fixture.push(queue, Buffer.alloc(100, text), `${PEER_IP}:9`),
     );
-    assert.deepEqual(pushes.map(push => push.state), [2, 2, 1, 1, 1]);
+    assert.deepEqual(
+      pushes.map(push => push.state),
+      [2, 2, 1, 1, 1],
+    );
     assert.equal(queue.cancel(pushes[3]!), true);
     assert.equal(fixture.finish(pushes[3]!), ECANCELED);
     assert.equal(queue.cancel(pushes[0]!), false);
     fixture.turn();
     const sent = [...fixture.turn(), ...fixture.turn(), ...fixture.turn()];
-    assert.deepEqual(sent.map(hex => parse(hex).payload.toString('latin1', 8, 9)), ['1', '2', '3', '5']);
+    assert.deepEqual(
+      sent.map(hex => parse(hex).payload.toString('latin1', 8, 9)),
+      ['1', '2', '3', '5'],
+    );
     for (const i of [0, 1, 2, 4]) assert.equal(fixture.finish(pushes[i]!), 0);
     fixture.end();
   });
@@ -294,7 +309,8 @@ describe('UDP send', () => {
     const fixture = new StackFixture({ udp: { unresolvedPerNeighbour: 3, unresolvedTotal: 5 } });
     const queue = fixture.udp(':7');
     for (const host of ['10.0.0.8', '10.0.0.9']) {
-      for (let i = 0; i < 5; i++) assert.equal(fixture.finish(fixture.push(queue, Buffer.from('x'), `${host}:9`)), 0);
+      for (let i = 0; i < 5; i++)
+        assert.equal(fixture.finish(fixture.push(queue, Buffer.from('x'), `${host}:9`)), 0);
     }
     assert.equal(counted(fixture, 'unresolvedDropped'), 5);
     queue.close();
@@ -308,7 +324,10 @@ describe('UDP send', () => {
     const operation = fixture.runtime.operations.issue(OP_PUSH, 0);
     const array = fixture.device.pool.allocArray(64)!;
     const kept = array.share();
-    const before = kept.segments[0]!.pool.region.bytes.slice(kept.segments[0]!.offset - 64, kept.segments[0]!.offset);
+    const before = kept.segments[0]!.pool.region.bytes.slice(
+      kept.segments[0]!.offset - 64,
+      kept.segments[0]!.offset,
+    );
     operation.array = array;
     operation.flags = 2;
     operation.address.copyFrom(parseSocketAddress(`${PEER_IP}:9`));
