@@ -1,6 +1,7 @@
 // demikernel ss: the connections of every running service, read from their shared memory.
 
 import { parseArgs } from 'node:util';
+import { STATE_NAMES } from '../inetstack/tcp/states.ts';
 import { formatIpv4 } from '../runtime/socket-address.ts';
 import type { Command } from './command.ts';
 import { findRunning, NOTHING_RUNNING, snapshotOf } from './processes.ts';
@@ -13,21 +14,6 @@ Rows are written by the service every tenth of a second at most.
 
   --json   one JSON array of rows
 `;
-
-/** Names of the states by number, in the order of RFC 9293 section 3.3.2 as the stack numbers them. */
-const STATES: readonly string[] = [
-  'CLOSED',
-  'LISTEN',
-  'SYN-SENT',
-  'SYN-RECEIVED',
-  'ESTABLISHED',
-  'FIN-WAIT-1',
-  'FIN-WAIT-2',
-  'CLOSE-WAIT',
-  'CLOSING',
-  'LAST-ACK',
-  'TIME-WAIT',
-];
 
 export const ss: Command = {
   name: 'ss',
@@ -42,14 +28,14 @@ export const ss: Command = {
     }
     const connections = running.flatMap(one => {
       const snapshot = snapshotOf(one);
-      return (snapshot?.tables['tcp'] ?? []).map(row => ({ pid: one.pid, ...row }) as Record<string, number>);
+      return (snapshot?.tables['connections'] ?? []).map(row => ({ pid: one.pid, ...row }) as Record<string, number>);
     });
     if (values.json) {
       process.stdout.write(`${JSON.stringify(connections)}\n`);
       return 0;
     }
     const rows = connections.map(row => [
-      STATES[row['state']!] ?? String(row['state']),
+      STATE_NAMES[row['state']!] ?? String(row['state']),
       String(row['receiveQueueBytes'] ?? 0),
       String(row['sendQueueBytes'] ?? 0),
       `${formatIpv4(row['localAddress']! | 0)}:${row['localPort']}`,
