@@ -23,7 +23,7 @@ const TIMESTAMP_GRAIN_US = 500;
 export function acknowledge(layer: TcpLayer, c: TcpConnection, ack: number, tsEcr: number): boolean {
   const acked = (ack - c.sndUna) | 0;
   const flight = (c.sndMax - c.sndUna) | 0;
-  const data = acked < c.sendQueue.bytes ? acked : c.sendQueue.bytes;
+  const data = Math.min(acked, c.sendQueue.bytes);
   measure(layer, c, ack, tsEcr);
   c.sendQueue.acknowledge(data);
   c.sndUna = ack;
@@ -68,7 +68,7 @@ function undoSpuriousTimeout(layer: TcpLayer, c: TcpConnection, tsEcr: number): 
     c.ssthresh = c.undoSsthresh;
     c.sndNxt = c.sndMax;
     const distance = (c.sndMax - c.sndUna) | 0;
-    c.sendQueue.seek(distance < c.sendQueue.bytes ? distance : c.sendQueue.bytes);
+    c.sendQueue.seek(Math.min(distance, c.sendQueue.bytes));
   }
   c.undoCwnd = 0;
 }
@@ -77,8 +77,8 @@ function undoSpuriousTimeout(layer: TcpLayer, c: TcpConnection, tsEcr: number): 
 function recoverFurther(layer: TcpLayer, c: TcpConnection, acked: number): void {
   if (seqGe(c.sndUna, c.recover)) {
     const flight = (c.sndMax - c.sndUna) | 0;
-    const window = ((flight > c.mss ? flight : c.mss) + c.mss) | 0;
-    c.cwnd = window < c.ssthresh ? window : c.ssthresh;
+    const window = (Math.max(flight, c.mss) + c.mss) | 0;
+    c.cwnd = Math.min(window, c.ssthresh);
     c.inRecovery = 0;
     c.dupAcks = 0;
     return;

@@ -68,7 +68,7 @@ export class ConnectionTable {
     if (((nowMs - this.lastMs) | 0) < SWEEP_MS) return;
     this.lastMs = nowMs;
     const size = demultiplexer.size;
-    const places = size < SWEEP_PLACES ? size : SWEEP_PLACES;
+    const places = Math.min(size, SWEEP_PLACES);
     for (let i = 0; i < places; i++) {
       this.place = this.place + 1 >= size ? 0 : this.place + 1;
       const c = demultiplexer.at(this.place);

@@ -103,7 +103,7 @@ function advertiseWindow(layer: TcpLayer, c: TcpConnection): number {
   const gain = windowGain(layer, c);
   const half = c.receiveBufferBytes >> 1;
   let window = (c.rcvAdv - c.rcvNxt) | 0;
-  if (gain >= (c.mss < half ? c.mss : half)) window = (window + gain) | 0;
+  if (gain >= Math.min(c.mss, half)) window = (window + gain) | 0;
   if (window < 0) window = 0;
   // Rounded up, so that the right edge never moves back.
   const scale = c.rcvScale;
@@ -136,7 +136,7 @@ export function emitSyn(layer: TcpLayer, c: TcpConnection, flags: number): boole
   const view = layer.view;
   const at = start + LINK_HEADERS_BYTES;
   // The window of a SYN is never scaled (RFC 7323 section 2.2).
-  const window = c.receiveBufferBytes < 0xffff ? c.receiveBufferBytes : 0xffff;
+  const window = Math.min(c.receiveBufferBytes, 0xffff);
   const ack = (flags & ACK) !== 0 ? c.rcvNxt : 0;
   view.setInt32(at, c.ports);
   view.setInt32(at + 4, c.iss);

@@ -57,7 +57,7 @@ export function negotiate(layer: TcpLayer, c: TcpConnection, s: Segment): void {
   c.tsRecent = s.tsVal;
   c.tsRecentSeconds = layer.nowSeconds;
   const offered = s.mss === 0 ? DEFAULT_PEER_MSS : s.mss;
-  c.peerMss = offered < MINIMUM_MSS ? MINIMUM_MSS : offered;
+  c.peerMss = Math.max(offered, MINIMUM_MSS);
   setMss(c);
   // The window of a SYN is never scaled (RFC 7323 section 2.2).
   c.sndWnd = s.window;
@@ -69,7 +69,7 @@ export function negotiate(layer: TcpLayer, c: TcpConnection, s: Segment): void {
 /** Eff.snd.MSS (RFC 9293 section 3.7.1): the peer's limit or the path's, less the options of every segment. */
 export function setMss(c: TcpConnection): void {
   const path = c.route.mtuBytes - 40;
-  const limit = c.peerMss < path ? c.peerMss : path;
+  const limit = Math.min(c.peerMss, path);
   c.mss = (limit - (c.tsEnabled !== 0 ? 12 : 0)) | 0;
 }
 

@@ -31,7 +31,7 @@ export function parseOptions(segment: Segment, view: DataView, offset: number, l
     if (kind === OPTION_MSS && size === 4) segment.mss = view.getUint16(at + 2);
     else if (kind === OPTION_WINDOW_SCALE && size === 3) {
       const shift = view.getUint8(at + 2);
-      segment.windowScale = shift > MAX_WINDOW_SCALE ? MAX_WINDOW_SCALE : shift;
+      segment.windowScale = Math.min(shift, MAX_WINDOW_SCALE);
     } else if (kind === OPTION_TIMESTAMPS && size === 10) {
       segment.hasTimestamps = 1;
       segment.tsVal = view.getInt32(at + 2);

@@ -230,7 +230,7 @@ function takePayload(layer: TcpLayer, c: TcpConnection, s: Segment, slot: number
   let finHere = fin;
   const old = (c.rcvNxt - seq) | 0;
   if (old > 0) {
-    const cut = old < length ? old : length;
+    const cut = Math.min(old, length);
     seq = (seq + cut) | 0;
     offset += cut;
     length -= cut;
@@ -238,13 +238,13 @@ function takePayload(layer: TcpLayer, c: TcpConnection, s: Segment, slot: number
   }
   const beyond = (seq + length - c.rcvAdv) | 0;
   if (beyond > 0) {
-    length -= beyond < length ? beyond : length;
+    length -= Math.min(beyond, length);
     finHere = false;
   }
   if (c.rcvFin !== 0) {
     // Nothing comes after the end that the peer has announced.
     const over = (seq + length - c.rcvFinSeq) | 0;
-    if (over > 0) length -= over < length ? over : length;
+    if (over > 0) length -= Math.min(over, length);
   } else if (finHere) {
     c.rcvFin = 1;
     c.rcvFinSeq = (seq + length) | 0;

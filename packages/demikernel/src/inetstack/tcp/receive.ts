@@ -17,7 +17,7 @@ import { servePops } from './operations.ts';
 import { receiveSlow } from './receive-slow.ts';
 import { receiveUnknown } from './receive-unknown.ts';
 import { ACK, IPPROTO_TCP, PSH, parseSegment, type Segment, TCP_CHECKSUM_OFFSET } from './segment.ts';
-import { ESTABLISHED } from './states.ts';
+import { CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2 } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 import { acknowledgeLater, markReady } from './transmit.ts';
 
@@ -51,7 +51,7 @@ export function receiveSegment(
     return;
   }
   c.lastReceiveMs = layer.nowMs;
-  if (c.state === ESTABLISHED && predicted(c, segment)) {
+  if (isOpen(c.state) && predicted(c, segment)) {
     count(counters, FAST_PATH);
     receivePredicted(layer, c, segment, slot);
     return;
@@ -72,6 +72,11 @@ function checksumValid(
   return (
     layer.device.partialChecksums && layer.view.getUint16(offset + TCP_CHECKSUM_OFFSET) === foldSum(pseudo)
   );
+}
+
+/** States in which segments may flow at least one way, and none can acknowledge a FIN. */
+function isOpen(state: number): boolean {
+  return state === ESTABLISHED || state === CLOSE_WAIT || state === FIN_WAIT_2;
 }
 
 /** Van Jacobson's header prediction: the next segment in order on a connection where nothing else is going on. */

@@ -22,7 +22,7 @@ export function sampleRtt(c: TcpConnection, configuration: TcpConfiguration, sam
     const deviation = delta < 0 ? -delta | 0 : delta;
     c.rttvarUs4 = (c.rttvarUs4 + deviation - (c.rttvarUs4 >> 2)) | 0; // rttvar += (|delta| - rttvar) / 4
   }
-  const spread = c.rttvarUs4 > TICK_US ? c.rttvarUs4 : TICK_US;
+  const spread = Math.max(c.rttvarUs4, TICK_US);
   let rto = ((c.srttUs8 >> 3) + spread) | 0;
   if (rto < configuration.minimumRtoUs) rto = configuration.minimumRtoUs;
   if (rto > configuration.maximumRtoUs) rto = configuration.maximumRtoUs;

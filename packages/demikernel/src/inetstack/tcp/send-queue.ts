@@ -125,7 +125,7 @@ export class SendQueue {
     while (left > 0) {
       const slice = this.ring[position & this.mask]!;
       const rest = slice.length - skip;
-      const take = left < rest ? left : rest;
+      const take = Math.min(left, rest);
       builder.add(slice, skip, take);
       left -= take;
       skip = 0;

@@ -49,7 +49,7 @@ export function flushReady(layer: TcpLayer): number {
     c.readyNext = undefined;
     c.inReady = 0;
     c.moreToSend = 0;
-    const sent = transmit(layer, c, room < burst ? room : burst);
+    const sent = transmit(layer, c, Math.min(room, burst));
     room -= sent;
     total += sent;
     idleTurns = sent > 0 ? 0 : idleTurns + 1;
@@ -131,9 +131,9 @@ function sendable(layer: TcpLayer, c: TcpConnection): number {
   if (flight === 0 && c.sndMax === c.sndUna) restartAfterIdle(layer, c);
   let congestion = c.cwnd;
   if (c.inRecovery === 0 && c.dupAcks > 0 && c.dupAcks < 3) congestion = (congestion + c.dupAcks * c.mss) | 0;
-  const window = c.sndWnd < congestion ? c.sndWnd : congestion;
+  const window = Math.min(c.sndWnd, congestion);
   const usable = (window - flight) | 0;
-  let length = unsent < usable ? unsent : usable;
+  let length = Math.min(unsent, usable);
   if (length > c.mss) length = c.mss;
   if (length < 0) length = 0;
   if (length === c.mss && length < unsent) return length;

@@ -8,8 +8,8 @@ export const MAX_WINDOW_BYTES = 0x3fff_ffff;
 
 /** RFC 6928 section 2. */
 function initialWindow(mss: number): number {
-  const floor = 2 * mss > 14_600 ? 2 * mss : 14_600;
-  return 10 * mss < floor ? 10 * mss : floor;
+  const floor = Math.max(2 * mss, 14_600);
+  return Math.min(10 * mss, floor);
 }
 
 export const NEW_RENO: CongestionControl = {
@@ -27,7 +27,7 @@ export const NEW_RENO: CongestionControl = {
     if (c.cwnd < c.ssthresh) {
       // Slow start with appropriate byte counting, L = 2 (RFC 3465 section 2.2).
       const limit = 2 * c.mss;
-      c.cwnd = (c.cwnd + (ackedBytes < limit ? ackedBytes : limit)) | 0;
+      c.cwnd = (c.cwnd + Math.min(ackedBytes, limit)) | 0;
     } else {
       c.cwndCredit = (c.cwndCredit + ackedBytes) | 0;
       if (c.cwndCredit >= c.cwnd) {
@@ -40,7 +40,7 @@ export const NEW_RENO: CongestionControl = {
 
   lost(c: TcpConnection, flightBytes: number): void {
     const half = flightBytes >> 1;
-    c.ssthresh = half > 2 * c.mss ? half : 2 * c.mss;
+    c.ssthresh = Math.max(half, 2 * c.mss);
     c.cwndCredit = 0;
   },
 
