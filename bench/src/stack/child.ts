@@ -4,7 +4,7 @@
 import { writeSync } from 'node:fs';
 import type { Row } from '../rows.ts';
 import { rounded } from '../rows.ts';
-import { CollectionCounter, PlantedPath, readAllocation } from './allocation.ts';
+import { CollectionCounter, collect, PlantedPath, readAllocation } from './allocation.ts';
 import { BlockTimer, type StackPath } from './path.ts';
 import { ParsePath, ReceivePath } from './receive-path.ts';
 import { EchoPath, TwoStacksPath, WirePath } from './wire-paths.ts';
@@ -67,8 +67,11 @@ async function allocate(paths: readonly StackPath[], packets: number): Promise<R
   const counter = new CollectionCounter();
   const rows: Row[] = [];
   const measured = paths.filter(path => path.path !== 'parse');
-  const planted = measured.filter(path => path.path === 'receive' && path.sizeBytes === SMALL_BYTES);
-  for (const path of [...measured, ...planted.map(path => new PlantedPath(path))]) {
+  const planted = measured
+    .filter(path => path.path === 'receive' && path.sizeBytes === SMALL_BYTES)
+    .map(path => new PlantedPath(path));
+  pollute(planted, packets);
+  for (const path of [...measured, ...planted]) {
     const reading = await readAllocation(path, packets, counter);
     rows.push({
       ...rowOf(path),
@@ -86,6 +89,8 @@ async function countCollections(paths: readonly StackPath[], packets: number): P
   const untimed = new BlockTimer(0);
   for (const path of paths) {
     if (path.path !== 'receive' || path.sizeBytes !== SMALL_BYTES) continue;
+    // What the warm-up has left behind is not this run's.
+    collect();
     await counter.settle();
     const before = counter.count;
     const done = path.run(packets, untimed);

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import type { Benchmark, RunOptions } from '../benchmark.ts';
-import { processors } from '../echo/main.ts';
+import { processors } from '../echo/place.ts';
 import { type Column, figure, type Row, ratio, word } from '../rows.ts';
 import { PinnedProcess } from '../testbed/pinned-process.ts';
 import { ALLOCATION_NODE_ARGS, PLANTED_BYTES, PLANTED_EVERY } from './allocation.ts';
@@ -29,10 +29,10 @@ const FULL: Budget = {
   collectionPackets: 10_000_000,
 };
 const QUICK: Budget = {
-  timePackets: 200_000,
-  allocationPackets: 200_000,
-  warmUpPackets: 90_000,
-  collectionPackets: 10_000_000,
+  timePackets: 100_000,
+  allocationPackets: 40_000,
+  warmUpPackets: 60_000,
+  collectionPackets: 5_000_000,
 };
 
 export const stack: Benchmark = {
@@ -60,7 +60,7 @@ async function run(options: RunOptions): Promise<Row[]> {
   options.progress('bytes per packet');
   const allocation = await inChild('allocate', budget.allocationPackets, warmUp, ALLOCATION_NODE_ARGS);
   options.progress(`collections during ${budget.collectionPackets} packets`);
-  const collections = await inChild('collections', budget.collectionPackets, warmUp, []);
+  const collections = await inChild('collections', budget.collectionPackets, warmUp, ['--expose-gc']);
   for (const figures of [...allocation, ...collections]) {
     const row = rows.find(each => samePath(each, figures));
     if (row === undefined) rows.push(figures);

@@ -1,0 +1,128 @@
+// `npm start`: an echo service on each library OS and on Node's own sockets, measured by one unmodified client, in under
+// a minute. Where namespaces are not permitted it shows what is.
+
+import { platformRefusal } from '@demikernel/native/kernel';
+import { type Measured, measure } from '../echo/measure.ts';
+import { makePlace, processors, ratioColumn, rowsOf } from '../echo/place.ts';
+import { type Load, labelOf, type System } from '../echo/scenario.ts';
+import { describeMachine, formatMachine } from '../machine.ts';
+import { onExit } from '../on-exit.ts';
+import { type Column, figure, formatTable, type Row, word } from '../rows.ts';
+import { testbedRefusal } from '../testbed/testbed.ts';
+import { simulateEcho } from './simulation.ts';
+
+const SIZE_BYTES = 64;
+const ROUNDS = 3;
+const WARM_UP_MS = 150;
+const MEASURE_MS = 350;
+const STALL_MS = 200;
+
+const OURS: readonly System[] = [
+  { system: 'catpowder', wait: 'spin', protocol: 'tcp' },
+  { system: 'catpowder', wait: 'adaptive', protocol: 'tcp' },
+  { system: 'catnap', wait: 'spin', protocol: 'tcp' },
+  { system: 'catnap', wait: 'adaptive', protocol: 'tcp' },
+];
+const PEERS: readonly System[] = [
+  { system: 'node:net-spin', wait: 'spin', protocol: 'tcp' },
+  { system: 'node:net', wait: 'interrupt', protocol: 'tcp' },
+];
+const LOADS: readonly Load[] = [
+  { protocol: 'tcp', sizeBytes: SIZE_BYTES, connections: 1, client: 'spin' },
+  { protocol: 'tcp', sizeBytes: SIZE_BYTES, connections: 1, client: 'block' },
+];
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** One line on a terminal that is written over; nothing elsewhere. */
+function progress(text: string): void {
+  if (text.startsWith('left out')) process.stderr.write(`${text}\n`);
+  else if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text.slice(0, 100)}`);
+}
+
+function clearProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+}
+
+async function main(): Promise<void> {
+  const platform = platformRefusal();
+  if (platform !== undefined) {
+    say(`The library OSes need Linux on x86-64: ${platform}. The network stack itself runs anywhere:\n`);
+    say(simulateEcho());
+    return;
+  }
+  const refusal = testbedRefusal();
+  const place = refusal === undefined ? makePlace() : undefined;
+  const remove = onExit(() => place?.testbed.close());
+  const systems = place === undefined ? OURS.filter(each => each.system === 'catnap') : OURS;
+  let measured: Measured;
+  try {
+    measured = await measure({
+      systems: [...systems, ...PEERS],
+      loads: LOADS,
+      suits: () => true,
+      rounds: ROUNDS,
+      warmUpMs: WARM_UP_MS,
+      measureMs: MEASURE_MS,
+      place,
+      processors: processors(),
+      progress,
+    });
+  } finally {
+    remove();
+    clearProgress();
+  }
+  explain(place !== undefined);
+  const rows = rowsOf(measured);
+  say(formatTable(rows, columnsFor(rows)));
+  say('');
+  say(formatMachine(describeMachine(STALL_MS)));
+  reportMissing(systems, measured);
+  if (refusal === undefined) return;
+  say('');
+  say(simulateEcho());
+  say(
+    `\nMissing: ${refusal}.\nWith it, Catpowder runs too, over AF_XDP between two namespaces:\n\n    sudo npm start`,
+  );
+}
+
+function explain(namespaces: boolean): void {
+  const where = namespaces
+    ? 'between two network namespaces joined by a veth pair'
+    : 'over the loopback interface, because network namespaces are not permitted here';
+  say(
+    `An echo service ran ${where}, once per line below, and one unmodified client on kernel sockets sent it ${SIZE_BYTES} bytes at a time over TCP, the next when the reply was there.\n` +
+      'The table shows how long a reply took (median and tails), what it cost in processor time on the whole machine, and the median as a multiple of the same service on node:net, as it is and with a loop that never sleeps (node:net-spin); below 1 is faster.\n',
+  );
+}
+
+function columnsFor(rows: readonly Row[]): Column[] {
+  return [
+    { title: 'service on', value: row => labelOf(row as unknown as System) },
+    { title: 'client', value: row => (row['client'] === 'spin' ? 'spins' : 'blocks') },
+    figure('p50 us', 'p50Us'),
+    figure('p99 us', 'p99Us'),
+    figure('p99.9 us', 'p999Us'),
+    figure('cpu us/request', 'cpuUsPerRequest'),
+    figure('idle cpu %', 'idleCpuPercent'),
+    ratioColumn('p50 / node:net', rows, 'p50Us', () => 'node:net'),
+    ratioColumn('/ node:net-spin', rows, 'p50Us', () => 'node:net-spin'),
+    ...(rows.some(row => row['clientSaturated'] === true)
+      ? [word('client saturated', 'clientSaturated')]
+      : []),
+  ];
+}
+
+function reportMissing(systems: readonly System[], measured: Measured): void {
+  for (const system of systems) {
+    const tallies = measured.tallies.filter(tally => tally.system === system);
+    if (tallies.some(tally => tally.rounds > 0)) continue;
+    const error = tallies.find(tally => tally.error !== undefined)?.error ?? 'it did not start';
+    say(`\nNo line for ${labelOf(system)}: ${error}`);
+    process.exitCode = 1;
+  }
+}
+
+await main();
