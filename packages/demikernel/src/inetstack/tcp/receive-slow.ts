@@ -128,7 +128,8 @@ function timestampsPass(layer: TcpLayer, c: TcpConnection, s: Segment): boolean 
 function inWindow(c: TcpConnection, s: Segment): boolean {
   const length = segmentLength(s);
   const window = (c.rcvAdv - c.rcvNxt) | 0;
-  if (length === 0) return s.seq === c.rcvNxt || (seqGt(s.seq, c.rcvNxt) && seqLt(s.seq, c.rcvAdv));
+  // The right edge itself is welcome: a peer that has filled the window acknowledges from there.
+  if (length === 0) return s.seq === c.rcvNxt || (seqGt(s.seq, c.rcvNxt) && seqLe(s.seq, c.rcvAdv));
   const end = (s.seq + length) | 0;
   if (window === 0) {
     if (s.seq !== c.rcvNxt) return false;

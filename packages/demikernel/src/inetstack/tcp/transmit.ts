@@ -100,7 +100,9 @@ function transmit(layer: TcpLayer, c: TcpConnection, budget: number): number {
   if (sent === budget) {
     c.moreToSend = 1;
   } else if (c.ackNow !== 0) {
-    if (emitSegment(layer, c, c.sndNxt, ACK, PAYLOAD_NONE, 0)) sent++;
+    // Not at SND.NXT, which a time-out has moved back behind what the peer may have: there the peer would not look at the
+    // acknowledgement, and two ends that have both timed out would wait for each other for ever.
+    if (emitSegment(layer, c, c.sndMax, ACK, PAYLOAD_NONE, 0)) sent++;
     else c.moreToSend = 1;
   }
   return sent;
