@@ -9,7 +9,8 @@ const SLOT_MASK = SLOTS - 1;
 const LEVELS = 5;
 /** Longest delay: 2^30 ticks of 64 µs, 19 hours. Longer ones are cut to it. */
 const MAX_TICKS = 1 << (LEVEL_BITS * LEVELS);
-const MAX_DELAY_US = (MAX_TICKS - 1) * TICK_US;
+// Two ticks short: rounding up and the part of the present tick that is over each add one at most.
+const MAX_DELAY_US = (MAX_TICKS - 2) * TICK_US;
 
 /**
  * One timer. Embed it in what it belongs to and arm it as often as wanted: arming allocates nothing.
