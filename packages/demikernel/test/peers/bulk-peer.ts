@@ -8,6 +8,8 @@ import { StreamChecker, StreamPattern } from './stream-pattern.ts';
 
 const plan: BulkPlan = JSON.parse(process.argv[2]!);
 const [host, port] = plan.address.split(':') as [string, string];
+const sendPattern = new StreamPattern(plan.sendSeed);
+const receivePattern = new StreamPattern(plan.receiveSeed);
 const report: BulkReport = { sent: 0, received: 0, trouble: '', seconds: 0, cpuSeconds: 0 };
 let startedMs = 0;
 let startCpu = process.cpuUsage();
@@ -18,12 +20,11 @@ function serve(socket: net.Socket): void {
     startedMs = performance.now();
     startCpu = process.cpuUsage();
   }
-  const pattern = new StreamPattern(plan.sendSeed);
-  const checker = new StreamChecker(plan.receiveSeed);
+  const checker = new StreamChecker(receivePattern);
   let sent = 0;
   const more = (): void => {
     while (sent < plan.sendBytes) {
-      const piece = pattern.at(sent, Math.min(plan.pieceBytes, plan.sendBytes - sent));
+      const piece = sendPattern.at(sent, Math.min(plan.pieceBytes, plan.sendBytes - sent));
       sent += piece.length;
       if (!socket.write(piece)) return;
     }

@@ -2,6 +2,7 @@
 //
 //   node bulk-service.js PLAN OPEN-OPTIONS        says `up`, then a BulkReport in JSON
 
+import type { Catpowder } from '../../src/liboses/catpowder/catpowder.ts';
 import { type OpenOptions, open } from '../../src/pdpix/open.ts';
 import { ENOBUFS } from '../../src/runtime/errno.ts';
 import { readMetrics } from '../../src/runtime/metrics.ts';
@@ -16,11 +17,13 @@ class Transfer {
   pushing = 0;
   sending = true;
   receiving = true;
-  readonly pattern = new StreamPattern(plan.sendSeed);
-  readonly checker = new StreamChecker(plan.receiveSeed);
+  readonly checker = new StreamChecker(receivePattern);
 }
 
 const plan: BulkPlan = JSON.parse(process.argv[2]!);
+// Made before anything comes in: it takes long enough to lose frames.
+const sendPattern = new StreamPattern(plan.sendSeed);
+const receivePattern = new StreamPattern(plan.receiveSeed);
 const options: OpenOptions = JSON.parse(process.argv[3]!);
 const os = await open(options);
 const report: BulkReport = { sent: 0, received: 0, trouble: '', seconds: 0, cpuSeconds: 0 };
@@ -49,7 +52,7 @@ function send(qd: number, transfer: Transfer): void {
     endWhenDone(qd, transfer);
     return;
   }
-  const piece = transfer.pattern.at(transfer.sent, Math.min(plan.pieceBytes, plan.sendBytes - transfer.sent));
+  const piece = sendPattern.at(transfer.sent, Math.min(plan.pieceBytes, plan.sendBytes - transfer.sent));
   transfer.pushing = piece.length;
   set.add(os.push(qd, piece));
 }
@@ -129,6 +132,11 @@ report.cpuSeconds = (user + system) / 1e6;
 const untilMs = performance.now() + 1000;
 while (performance.now() < untilMs && runtime.timers.armedCount > 1) os.poll();
 report.counters = readMetrics(runtime.metrics.buffer)?.counters;
+const { device } = os.libraryOs as Partial<Catpowder>;
+if (device !== undefined) {
+  const { receiveDropped, transmitDropped } = device.counters;
+  report.counters!['device'] = { receiveDropped, transmitDropped, poolExhausted: pool.exhausted };
+}
 os.shutDown();
 report.slotsHeld = pool.slotCount - pool.freeSlots;
 console.log(JSON.stringify(report));

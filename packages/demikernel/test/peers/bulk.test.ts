@@ -46,9 +46,11 @@ async function transfer(t: TestContext, ours: BulkPlan, open: OpenOptions = OPEN
     const reports = await Promise.all(
       [oursEnd!, theirs!].map(async program => JSON.parse(await program.line()) as BulkReport),
     );
+    for (const program of programs) assert.equal((await program.ended).code, 0);
     const [mine, kernels] = reports as [BulkReport, BulkReport];
     t.diagnostic(describeReport('ours', mine));
     t.diagnostic(describeReport('kernel', kernels));
+    t.diagnostic(`device ${JSON.stringify(mine.counters?.['device'] ?? {})}`);
     t.diagnostic(`tcp ${JSON.stringify(notZero(mine.counters?.['tcp'] ?? {}))}`);
     assert.equal(mine.trouble, '');
     assert.equal(kernels.trouble, '');

@@ -34,10 +34,10 @@ export class StreamChecker {
   wrongAt: number;
   private readonly pattern: StreamPattern;
 
-  constructor(seed: number) {
+  constructor(pattern: StreamPattern) {
     this.received = 0;
     this.wrongAt = -1;
-    this.pattern = new StreamPattern(seed);
+    this.pattern = pattern;
   }
 
   take(piece: Uint8Array): void {
