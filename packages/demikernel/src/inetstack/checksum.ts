@@ -14,22 +14,36 @@ import type { Frame } from '../runtime/packet-device.ts';
  * @returns a partial sum of at most 18 bits
  */
 export function sumBytes(view: DataView, offset: number, length: number, sum: number): number {
-  // High and low halves are summed apart, so that neither accumulator leaves int32: 64 KiB give 2^14 words each.
+  // `high` adds the upper halves of 32-bit words, `whole` the words modulo 2^32; what is left of `whole` without `high` are
+  // the lower halves. Neither half leaves 2^30 for 64 KiB, so that int32 arithmetic is exact.
   let high = 0;
-  let low = sum | 0;
+  let whole = 0;
   let at = offset;
-  const unrolledEnd = offset + (length & ~15);
+  const unrolledEnd = offset + (length & ~31);
   while (at < unrolledEnd) {
     const a = view.getInt32(at);
     const b = view.getInt32(at + 4);
     const c = view.getInt32(at + 8);
     const d = view.getInt32(at + 12);
+    const e = view.getInt32(at + 16);
+    const f = view.getInt32(at + 20);
+    const g = view.getInt32(at + 24);
+    const h = view.getInt32(at + 28);
     high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
-    low = (low + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
-    at += 16;
+    high = (high + (e >>> 16) + (f >>> 16) + (g >>> 16) + (h >>> 16)) | 0;
+    whole = (whole + ((a + b) | 0) + ((c + d) | 0)) | 0;
+    whole = (whole + ((e + f) | 0) + ((g + h) | 0)) | 0;
+    at += 32;
   }
   const end = offset + length;
-  while (at + 2 <= end) {
+  while (at + 4 <= end) {
+    const word = view.getInt32(at);
+    high = (high + (word >>> 16)) | 0;
+    whole = (whole + word) | 0;
+    at += 4;
+  }
+  let low = (whole - (high << 16) + sum) | 0;
+  if (at + 2 <= end) {
     low = (low + view.getUint16(at)) | 0;
     at += 2;
   }
