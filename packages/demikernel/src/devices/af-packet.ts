@@ -1,16 +1,18 @@
 // A packet device over an AF_PACKET socket: where AF_XDP is refused. Frames are copied once, between ring and slot.
 // The kernel's own stack sees the same frames: only addresses that it does not have can be served this way.
 
-import { SlotPool } from '@demikernel/memory';
+import { Region, SlotPool } from '@demikernel/memory';
 import {
   AfPacketSocket,
-  libc,
-  mapRegion,
+  mapAnonymous,
+  packetRingBytes,
+  roundUpToPages,
   TP_STATUS_CSUM_VALID,
   TP_STATUS_CSUMNOTREADY,
   VIRTIO_GSO_TCPV4,
   VIRTIO_HEADER_BYTES,
   VIRTIO_NEEDS_CHECKSUM,
+  viewOf,
 } from '@demikernel/native/kernel';
 import {
   type DeviceCounters,
@@ -104,13 +106,11 @@ export class AfPacketDevice implements PacketDevice {
   readonly descriptors: readonly number[];
   private readonly socket: AfPacketSocket;
   private readonly values: Float64Array;
-  private readonly copy: (to: number, from: number, lengthBytes: number) => number;
-  private readonly ring: DataView;
-  private readonly ringAddress: number;
-  private readonly regionAddress: number;
+  /** Slots, rings and the place for long frames, as one: what is copied stays within it. */
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
   private readonly slotRoom: number;
   private readonly resegmenter: Resegmenter;
-  private readonly large: DataView;
   /** Transmit frames known to be free. */
   private room: number;
   private unsent: boolean;
@@ -123,18 +123,33 @@ export class AfPacketDevice implements PacketDevice {
    */
   constructor(options: AfPacketDeviceOptions) {
     const { interfaceMtuBytes = 1500, slots = 4096 } = options;
-    const linkFrameBytes = interfaceMtuBytes + ETHERNET_HEADER_BYTES;
-    this.socket = new AfPacketSocket({
-      interfaceIndex: options.interfaceIndex,
+    const sizes = {
       frames: options.ringFrames,
-      linkFrameBytes,
-      fanoutGroup: options.fanoutGroup,
-      filter: options.filter,
-      monitor: options.monitor,
-    });
+      linkFrameBytes: interfaceMtuBytes + ETHERNET_HEADER_BYTES,
+    };
     let slotSizeBytes = 2048;
-    while (slotSizeBytes < linkFrameBytes + FRAME_OFFSET) slotSizeBytes *= 2;
-    const region = mapRegion({ lengthBytes: slots * slotSizeBytes });
+    while (slotSizeBytes < sizes.linkFrameBytes + FRAME_OFFSET) slotSizeBytes *= 2;
+    const slotsBytes = roundUpToPages(slots * slotSizeBytes);
+    const memory = mapAnonymous({ lengthBytes: slotsBytes + packetRingBytes(sizes) });
+    try {
+      this.socket = new AfPacketSocket({
+        ...sizes,
+        interfaceIndex: options.interfaceIndex,
+        fanoutGroup: options.fanoutGroup,
+        filter: options.filter,
+        memory,
+        memoryOffset: slotsBytes,
+      });
+    } catch (error) {
+      memory.release();
+      throw error;
+    }
+    // The pool's region is the front part alone, as an ArrayBuffer of its own over the same memory.
+    const region = new Region({
+      buffer: viewOf(memory.address, slotsBytes),
+      address: memory.address,
+      release: () => memory.release(),
+    });
     this.name = options.name;
     this.macAddress = options.macAddress;
     this.mtuBytes = interfaceMtuBytes;
@@ -150,13 +165,10 @@ export class AfPacketDevice implements PacketDevice {
     this.counters = new AfPacketCounters(this.socket);
     this.values = this.counters.values;
     this.descriptors = [this.socket.descriptor];
-    this.copy = libc().memcpy;
-    this.ring = this.socket.map.view();
-    this.ringAddress = this.socket.map.addressNumber;
-    this.regionAddress = Number(region.address);
+    this.bytes = memory.bytes();
+    this.view = memory.view();
     this.slotRoom = slotSizeBytes - FRAME_OFFSET;
-    this.resegmenter = new Resegmenter(this.socket.large);
-    this.large = this.socket.large.view();
+    this.resegmenter = new Resegmenter(memory.buffer);
     this.room = 0;
     this.unsent = false;
     this.closed = false;
@@ -183,15 +195,16 @@ export class AfPacketDevice implements PacketDevice {
   }
 
   transmit(frame: Frame): void {
-    const { copy, pool, regionAddress, ring, ringAddress, socket } = this;
+    const { bytes, pool, socket, view } = this;
     const at = socket.transmitOffset;
     let length = VIRTIO_HEADER_BYTES;
     for (let i = 0; i < frame.count; i++) length += frame.length[i]!;
     const fits = length - VIRTIO_HEADER_BYTES <= socket.transmitBytes;
-    let to = ringAddress + at + VIRTIO_HEADER_BYTES;
+    let to = at + VIRTIO_HEADER_BYTES;
     for (let i = 0; i < frame.count; i++) {
       const offset = frame.offset[i]!;
-      if (fits) copy(to, regionAddress + offset, frame.length[i]!);
+      const end = offset + frame.length[i]!;
+      if (fits) bytes.copyWithin(to, offset, end);
       to += frame.length[i]!;
       pool.release(offset >> pool.slotShift);
     }
@@ -201,9 +214,9 @@ export class AfPacketDevice implements PacketDevice {
     }
     // struct virtio_net_hdr: flags, gso_type, hdr_len u16, gso_size u16, csum_start u16, csum_offset u16
     const wanted = frame.checksumStart !== 0;
-    ring.setInt32(at, wanted ? VIRTIO_NEEDS_CHECKSUM : 0, true);
-    ring.setInt32(at + 4, wanted ? frame.checksumStart << 16 : 0, true);
-    ring.setInt16(at + 8, wanted ? frame.checksumOffset : 0, true);
+    view.setInt32(at, wanted ? VIRTIO_NEEDS_CHECKSUM : 0, true);
+    view.setInt32(at + 4, wanted ? frame.checksumStart << 16 : 0, true);
+    view.setInt16(at + 8, wanted ? frame.checksumOffset : 0, true);
     socket.transmit(length);
     if (this.room > 0) this.room--;
     this.unsent = true;
@@ -234,19 +247,25 @@ export class AfPacketDevice implements PacketDevice {
       return;
     }
     const offset = (slot << pool.slotShift) + FRAME_OFFSET;
-    this.copy(this.regionAddress + offset, this.ringAddress + socket.frameOffset, length);
+    const from = socket.frameOffset;
+    this.bytes.copyWithin(offset, from, from + length);
     const valid = (socket.status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY)) !== 0;
     this.give(burst, offset, length, valid ? RX_CHECKSUM_VALID : 0);
   }
 
   private takeLarge(burst: ReceiveBurst): void {
-    const { large, resegmenter, socket } = this;
+    const { resegmenter, socket, view } = this;
+    const at = socket.largeOffset;
     const length = socket.receiveLarge();
     socket.next();
     const usable =
       length > VIRTIO_HEADER_BYTES &&
-      (large.getUint8(1) & VIRTIO_GSO_MASK) === VIRTIO_GSO_TCPV4 &&
-      resegmenter.begin(VIRTIO_HEADER_BYTES, length - VIRTIO_HEADER_BYTES, large.getUint16(4, true)) &&
+      (view.getUint8(at + 1) & VIRTIO_GSO_MASK) === VIRTIO_GSO_TCPV4 &&
+      resegmenter.begin(
+        at + VIRTIO_HEADER_BYTES,
+        length - VIRTIO_HEADER_BYTES,
+        view.getUint16(at + 4, true),
+      ) &&
       resegmenter.frameBytes <= this.slotRoom;
     if (usable) {
       this.takeSegments(burst);
@@ -263,7 +282,7 @@ export class AfPacketDevice implements PacketDevice {
       // The rest waits for slots: TCP would only send it again.
       if (slot < 0) return;
       const offset = (slot << pool.slotShift) + FRAME_OFFSET;
-      const length = resegmenter.next(pool.region.view, this.regionAddress, offset);
+      const length = resegmenter.next(offset);
       this.give(burst, offset, length, RX_CHECKSUM_VALID);
     }
   }

@@ -1,9 +1,5 @@
 // Cuts what a local sender's segmentation offload left whole (one long TCP frame) into the frames the sender meant.
 
-import { libc, type MemoryMap } from '@demikernel/native/kernel';
-
-type Copy = (to: number, from: number, lengthBytes: number) => number;
-
 const ETHERNET_BYTES = 14;
 const IPV4 = 0x0800;
 const TCP = 6;
@@ -13,9 +9,8 @@ const TCP_CWR = 0x80;
 
 /** One long frame at a time: `begin`, then `next` until it returns 0. TCP checksums are not made: they are not needed. */
 export class Resegmenter {
-  private readonly source: DataView;
-  private readonly sourceAddress: number;
-  private readonly copy: Copy;
+  private readonly view: DataView;
+  private readonly bytes: Uint8Array;
   private start: number;
   private ipBytes: number;
   private headerBytes: number;
@@ -23,10 +18,10 @@ export class Resegmenter {
   private segmentBytes: number;
   private done: number;
 
-  constructor(memory: MemoryMap) {
-    this.source = memory.view();
-    this.sourceAddress = memory.addressNumber;
-    this.copy = libc().memcpy;
+  /** @param buffer where long frames lie and short ones go */
+  constructor(buffer: ArrayBuffer) {
+    this.view = new DataView(buffer);
+    this.bytes = new Uint8Array(buffer);
     this.start = 0;
     this.ipBytes = 0;
     this.headerBytes = 0;
@@ -46,7 +41,7 @@ export class Resegmenter {
    * @returns false when it is no TCP over IPv4, when its lengths disagree, or when `segmentBytes` makes no sense
    */
   begin(start: number, length: number, segmentBytes: number): boolean {
-    const { source } = this;
+    const source = this.view;
     this.cancel();
     if (length < ETHERNET_BYTES + 40 || segmentBytes <= 0) return false;
     if (source.getUint16(start + 12) !== IPV4) return false;
@@ -77,14 +72,14 @@ export class Resegmenter {
     return this.headerBytes + Math.min(this.segmentBytes, this.payloadBytes);
   }
 
-  /** Writes the next frame at `offset` of `view`, whose first byte has the native address `base`. Returns its length. */
-  next(view: DataView, base: number, offset: number): number {
-    const { copy, headerBytes, done } = this;
+  /** Writes the next frame at `offset`. Returns its length, 0 when there is none left. */
+  next(offset: number): number {
+    const { bytes, headerBytes, done, start, view } = this;
     const length = Math.min(this.segmentBytes, this.payloadBytes - done);
     if (length <= 0) return 0;
-    const from = this.sourceAddress + this.start;
-    copy(base + offset, from, headerBytes);
-    copy(base + offset + headerBytes, from + headerBytes + done, length);
+    bytes.copyWithin(offset, start, start + headerBytes);
+    const payload = start + headerBytes + done;
+    bytes.copyWithin(offset + headerBytes, payload, payload + length);
     const ip = offset + ETHERNET_BYTES;
     const tcp = ip + this.ipBytes;
     const index = (done / this.segmentBytes) | 0;

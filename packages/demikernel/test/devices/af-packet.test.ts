@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { mapAnonymous, openDescriptors } from '@demikernel/native/kernel';
+import { openDescriptors } from '@demikernel/native/kernel';
 import { AfPacketDevice, type AfPacketDeviceOptions } from '../../src/devices/af-packet.ts';
 import { Resegmenter } from '../../src/devices/resegment.ts';
 import { Frame, ReceiveBurst } from '../../src/runtime/packet-device.ts';
@@ -155,15 +155,16 @@ function tcpFrame(payload: Uint8Array, flags: number): Uint8Array {
 }
 
 describe('Resegmenter', () => {
-  const memory = mapAnonymous({ lengthBytes: 65536 });
-  const out = mapAnonymous({ lengthBytes: 4096 });
-  const view = out.view();
-  const resegmenter = new Resegmenter(memory);
+  const OUT = 65536;
+  const buffer = new ArrayBuffer(2 * OUT);
+  const bytes = new Uint8Array(buffer);
+  const view = new DataView(buffer, OUT);
+  const resegmenter = new Resegmenter(buffer);
 
   it('cuts a long TCP frame where the sender would have', () => {
     const payload = Uint8Array.from({ length: 3500 }, (_, i) => i * 3);
     const frame = tcpFrame(payload, 0x99);
-    memory.bytes().set(frame, 10);
+    bytes.set(frame, 10);
     assert.ok(resegmenter.begin(10, frame.length, 1448));
     assert.equal(resegmenter.frameBytes, 1502);
     const seen: number[] = [];
@@ -172,7 +173,7 @@ describe('Resegmenter', () => {
       [1448, 0x10, 1432, 0],
       [604, 0x19, 2880, 1],
     ] as const) {
-      assert.equal(resegmenter.next(view, out.addressNumber, 0), 54 + length);
+      assert.equal(resegmenter.next(OUT), 54 + length);
       assert.equal(view.getUint16(16), 40 + length);
       assert.equal(view.getUint16(18), identification);
       assert.equal(view.getInt32(38), sequence);
@@ -181,9 +182,9 @@ describe('Resegmenter', () => {
       for (let i = 14; i < 34; i += 2) sum += view.getUint16(i);
       while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
       assert.equal(sum, 0xffff);
-      seen.push(...out.bytes(54, length));
+      seen.push(...bytes.subarray(OUT + 54, OUT + 54 + length));
     }
-    assert.equal(resegmenter.next(view, out.addressNumber, 0), 0);
+    assert.equal(resegmenter.next(OUT), 0);
     assert.equal(resegmenter.active, false);
     assert.deepEqual(Uint8Array.from(seen), payload);
   });
@@ -193,7 +194,7 @@ describe('Resegmenter', () => {
     const refuses = (change: (bytes: Uint8Array) => void, length = good.length, size = 1448): void => {
       const bytes = good.slice();
       change(bytes);
-      memory.bytes().set(bytes, 0);
+      new Uint8Array(buffer).set(bytes, 0);
       assert.equal(resegmenter.begin(0, length, size), false);
       assert.equal(resegmenter.active, false);
     };

@@ -6,7 +6,7 @@ import { EAGAIN, ENOBUFS, systemError } from './errno.ts';
 import type { LibC, NativeBuffer } from './library.ts';
 import { addressOf, errno, libc } from './library.ts';
 import type { MemoryMap } from './memory-map.ts';
-import { mapAnonymous, mapDescriptor, PAGE_BYTES } from './memory-map.ts';
+import { PAGE_BYTES, roundUpToPages } from './memory-map.ts';
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
@@ -16,6 +16,9 @@ const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 const SO_RCVBUFFORCE = 33;
 const SOL_PACKET = 263;
+// include/uapi/asm-generic/mman-common.h, mman.h
+const PROT_READ_WRITE = 3;
+const MAP_SHARED_FIXED = 0x11;
 // linux/if_ether.h, in network order
 const ETH_P_ALL = 0x0300;
 
@@ -60,22 +63,47 @@ const HEADER_SNAPLEN_WORD = 2;
 const HEADER_MAC_WORD = 3;
 
 /** Longest frame that segmentation offload on the sender's side leaves whole: 64 KiB and the headers. */
-const LARGEST_FRAME_BYTES = 65536 + 256;
+const LARGEST_FRAME_BYTES: number = 17 * PAGE_BYTES;
 const BLOCK_BYTES: number = 64 * 1024;
+const DEFAULT_FRAMES = 1024;
+const DEFAULT_LINK_FRAME_BYTES = 1514;
 const LARGE_QUEUE_BYTES = 16 * 1024 * 1024;
 
-export interface AfPacketOptions {
-  interfaceIndex: number;
-  /** Frames in each ring; a power of two. Default 1024. */
+/** Sizes of the rings. */
+export interface PacketRingSizes {
+  /** Frames in each ring; a power of two, at least 64. Default 1024. */
   frames?: number;
-  /** Longest frame of the link, Ethernet header included. */
+  /** Longest frame of the link, Ethernet header included. Default 1514. */
   linkFrameBytes?: number;
+}
+
+export interface AfPacketOptions extends PacketRingSizes {
+  interfaceIndex: number;
+  /**
+   * Memory of which {@link packetRingBytes} bytes from `memoryOffset`, a whole page, are replaced by the rings. Frames then
+   * go between rings and the rest of that memory by `copyWithin`: nothing crosses from one ArrayBuffer to another.
+   */
+  memory: MemoryMap;
+  memoryOffset: number;
   /** Members with the same number share the interface's frames by flow; 1 to 65535. Default none. */
   fanoutGroup?: number;
   /** A classic BPF program: `struct sock_filter` records of 8 bytes (linux/filter.h). Default everything. */
   filter?: Uint8Array;
   /** Hear what the host sends, too, and frames for other stations: for captures. Default false. */
   monitor?: boolean;
+}
+
+/** Bytes that the rings and the place for long frames take of the socket's memory; whole pages. */
+export function packetRingBytes(sizes: PacketRingSizes): number {
+  const { frames = DEFAULT_FRAMES, linkFrameBytes = DEFAULT_LINK_FRAME_BYTES } = sizes;
+  return roundUpToPages(2 * frames * ringFrameBytes(linkFrameBytes) + LARGEST_FRAME_BYTES);
+}
+
+/** Room for the header (TPACKET2_HDRLEN 52), the virtio header and the alignment of the IP header. */
+function ringFrameBytes(linkFrameBytes: number): number {
+  let bytes = 1024;
+  while (bytes < linkFrameBytes + 128) bytes *= 2;
+  return bytes;
 }
 
 /**
@@ -85,15 +113,16 @@ export interface AfPacketOptions {
  */
 export class AfPacketSocket {
   readonly descriptor: number;
-  /** The rings: receive frames first, transmit frames behind them. */
-  readonly map: MemoryMap;
-  readonly words: Int32Array;
-  /** Where `receiveLarge` puts a frame, behind its virtio header. */
-  readonly large: MemoryMap;
+  /** Where in the memory `receiveLarge` puts a frame, behind its virtio header. */
+  readonly largeOffset: number;
   readonly frames: number;
   readonly frameBytes: number;
   /** Longest frame that `transmit` can take. */
   readonly transmitBytes: number;
+  /** The rings: receive frames first, transmit frames behind them. */
+  private readonly words: Int32Array;
+  private readonly ringOffset: number;
+  private readonly largeAddress: number;
   private readonly frameWords: number;
   private readonly transmitBase: number;
   private readonly c: LibC;
@@ -104,13 +133,15 @@ export class AfPacketSocket {
 
   /** @throws DemiError `ERR_DEMI_PERMISSION` (CAP_NET_RAW), `ERR_DEMI_SYSCALL` */
   constructor(options: AfPacketOptions) {
-    const { frames = 1024, linkFrameBytes = 1514 } = options;
+    const { frames = DEFAULT_FRAMES, linkFrameBytes = DEFAULT_LINK_FRAME_BYTES, memory } = options;
     this.c = libc();
     this.frames = frames;
-    // Room for the header (TPACKET2_HDRLEN 52), the virtio header and the alignment of the IP header.
-    let frameBytes = 256;
-    while (frameBytes < linkFrameBytes + 128) frameBytes *= 2;
+    const frameBytes = ringFrameBytes(linkFrameBytes);
     this.frameBytes = frameBytes;
+    this.ringOffset = options.memoryOffset;
+    this.largeOffset = options.memoryOffset + 2 * frames * frameBytes;
+    this.largeAddress = memory.addressNumber + this.largeOffset;
+    this.words = memory.signedWords(options.memoryOffset, (2 * frames * frameBytes) >> 2);
     this.frameWords = frameBytes >> 2;
     this.transmitBytes = frameBytes - SEND_OFFSET - VIRTIO_HEADER_BYTES - 32;
     this.transmitBase = frames * this.frameWords;
@@ -139,9 +170,10 @@ export class AfPacketSocket {
       const request = Int32Array.of(block, Math.ceil((frames * frameBytes) / block), frameBytes, frames);
       this.set(SOL_PACKET, PACKET_RX_RING, request, 'making the receive ring');
       this.set(SOL_PACKET, PACKET_TX_RING, request, 'making the transmit ring');
-      this.map = mapDescriptor({ fd, lengthBytes: 2 * frames * frameBytes, populate: true });
-      this.words = this.map.signedWords(0, this.map.lengthBytes >> 2);
-      this.large = mapAnonymous({ lengthBytes: LARGEST_FRAME_BYTES + PAGE_BYTES });
+      const at = memory.addressNumber + options.memoryOffset;
+      if (this.c.mmap(at, 2 * frames * frameBytes, PROT_READ_WRITE, MAP_SHARED_FIXED, fd, 0) === -1) {
+        throw systemError('mmap', { detail: 'mapping the rings' });
+      }
       this.bind(options.interfaceIndex);
       if (options.fanoutGroup !== undefined) {
         this.setNumber(PACKET_FANOUT, options.fanoutGroup | (FANOUT_HASH << 16), 'joining the fanout group');
@@ -178,10 +210,10 @@ export class AfPacketSocket {
     return this.words[this.receiveIndex * this.frameWords + HEADER_SNAPLEN_WORD]!;
   }
 
-  /** Where in the mapping the frame at hand lies; its virtio header is in front of it. */
+  /** Where in the memory the frame at hand lies; its virtio header is in front of it. */
   get frameOffset(): number {
     const at = this.receiveIndex * this.frameWords;
-    return (at << 2) + (this.words[at + HEADER_MAC_WORD]! & 0xffff);
+    return this.ringOffset + (at << 2) + (this.words[at + HEADER_MAC_WORD]! & 0xffff);
   }
 
   /** Gives the frame at hand back to the kernel and goes on to the next one. */
@@ -190,9 +222,9 @@ export class AfPacketSocket {
     this.receiveIndex = this.receiveIndex + 1 === this.frames ? 0 : this.receiveIndex + 1;
   }
 
-  /** Reads the whole of a long frame, virtio header first, into `large`. Returns its bytes, or a negative errno. */
+  /** Reads the whole of a long frame, virtio header first, to `largeOffset`. Returns its bytes, or a negative errno. */
   receiveLarge(): number {
-    const result = this.c.recv(this.descriptor, this.large.addressNumber, LARGEST_FRAME_BYTES, MSG_DONTWAIT);
+    const result = this.c.recv(this.descriptor, this.largeAddress, LARGEST_FRAME_BYTES, MSG_DONTWAIT);
     return result < 0 ? -errno() : result;
   }
 
@@ -210,9 +242,9 @@ export class AfPacketSocket {
     return room;
   }
 
-  /** Where in the mapping the next frame's virtio header goes; the frame itself follows it. */
+  /** Where in the memory the next frame's virtio header goes; the frame itself follows it. */
   get transmitOffset(): number {
-    return ((this.transmitBase + this.transmitIndex * this.frameWords) << 2) + SEND_OFFSET;
+    return this.ringOffset + ((this.transmitBase + this.transmitIndex * this.frameWords) << 2) + SEND_OFFSET;
   }
 
   /** Marks the frame at `transmitOffset`, virtio header included in `lengthBytes`, as ready; `kick` sends it. */
@@ -251,14 +283,12 @@ export class AfPacketSocket {
     return this.dropped[0]!;
   }
 
-  /** Idempotent. */
+  /** Closes the socket; the rings stay mapped until their memory is released. Idempotent. */
   close(): void {
     if (this.closed) return;
     this.receiveDropped();
     this.closed = true;
     closeDescriptor(this.descriptor);
-    this.map.release();
-    this.large.release();
   }
 
   private bind(interfaceIndex: number): void {

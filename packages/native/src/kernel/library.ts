@@ -126,8 +126,6 @@ export interface LibC {
   umount2(target: string, flags: number): number;
   if_nametoindex(name: string): number;
   kill(pid: number, signal: number): number;
-  /** Copies between native memories that do not share an ArrayBuffer: 70 ns, where `set(subarray)` allocates. */
-  memcpy(to: Address, from: Address, lengthBytes: number): number;
 }
 
 // P is an address as an integer, B a JavaScript buffer, I an int, L a long or size_t, S a string.
@@ -184,7 +182,6 @@ const SIGNATURES: Readonly<Record<keyof LibC, string>> = {
   umount2: 'I SI',
   if_nametoindex: 'U S',
   kill: 'I II',
-  memcpy: 'L PPL',
 };
 
 const TYPES: Readonly<Record<string, string>> = {
