@@ -1,0 +1,55 @@
+// What the library OSes do not support, by name and with the reason: the one table that the suite checks against and
+// that docs/conformance.md shows. A feature that is listed here and works after all fails the suite.
+
+/** Every feature that some library OS may lack. What is not here, all of them do. */
+export const FEATURES = {
+  'datagrams-64k': 'Datagrams larger than a frame, up to 65,507 bytes',
+  refused: 'A datagram to a closed port comes back as ECONNREFUSED on a connected queue',
+  'vanished-peer': 'A peer that vanishes ends the connection with ETIMEDOUT within `userTimeoutUs`',
+} as const;
+
+export type Feature = keyof typeof FEATURES;
+
+/** Rows of the table: a library OS, over a device where that matters. */
+export const LIBRARY_OS_NAMES = ['simulator', 'catnap', 'catpowder-af-xdp', 'catpowder-af-packet'] as const;
+
+export type LibraryOsName = (typeof LIBRARY_OS_NAMES)[number];
+
+/** Why a library OS lacks a feature. */
+export const UNSUPPORTED: Record<LibraryOsName, Partial<Record<Feature, string>>> = {
+  simulator: {},
+  catnap: {},
+  'catpowder-af-xdp': {},
+  'catpowder-af-packet': {},
+};
+
+/** Why the suite cannot show a feature on a library OS that has it. */
+export const NOT_SHOWN: Record<LibraryOsName, Partial<Record<Feature, string>>> = {
+  simulator: {},
+  catnap: { 'vanished-peer': 'the loopback interface loses nothing; the kernel’s TCP does it' },
+  'catpowder-af-xdp': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
+  'catpowder-af-packet': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
+};
+
+/** The table as docs/conformance.md shows it. */
+export function supportTable(): string {
+  const lines = [
+    `| | ${LIBRARY_OS_NAMES.join(' | ')} |`,
+    `| --- |${' --- |'.repeat(LIBRARY_OS_NAMES.length)}`,
+    `| everything not named below |${' yes |'.repeat(LIBRARY_OS_NAMES.length)}`,
+  ];
+  const notes: string[] = [];
+  for (const [feature, description] of Object.entries(FEATURES)) {
+    const cells = LIBRARY_OS_NAMES.map(name => {
+      const lacking = UNSUPPORTED[name][feature as Feature];
+      const reason = lacking ?? NOT_SHOWN[name][feature as Feature];
+      if (reason === undefined) return 'yes';
+      const known = notes.indexOf(reason);
+      const number = known >= 0 ? known + 1 : notes.push(reason);
+      return lacking === undefined ? `yes, not shown (${number})` : `no (${number})`;
+    });
+    lines.push(`| ${description} | ${cells.join(' | ')} |`);
+  }
+  const numbered = notes.map((note, i) => `${i + 1}. ${note}`);
+  return [...lines, ...(numbered.length > 0 ? ['', ...numbered] : [])].join('\n');
+}
