@@ -128,12 +128,21 @@ export class OperationList {
   }
 }
 
+/**
+ * Free slots that wait behind a slot before it is used again, so that a stale token stays unknown for long. Not all slots
+ * of the table: going through all of them would bring a cold operation into the cache for every call.
+ */
+const REST_SLOTS = 128;
+
 /** Every operation of a runtime, allocated at the start; slots are reused first in, first out. */
 export class OperationTable {
   readonly capacity: number;
   /** Operations issued and not yet taken. */
   liveCount: number;
   private readonly operations: Operation[];
+  /** Slots that have been used; those from here on never were. */
+  private usedSlots: number;
+  // Used slots that are free, `usedSlots - liveCount` of them, from `freeHead` on.
   private readonly freeRing: Int32Array;
   private freeHead: number;
 
@@ -147,11 +156,9 @@ export class OperationTable {
     this.capacity = capacity;
     this.liveCount = 0;
     this.operations = [];
+    for (let i = 0; i < capacity; i++) this.operations.push(new Operation(i));
+    this.usedSlots = 0;
     this.freeRing = new Int32Array(capacity);
-    for (let i = 0; i < capacity; i++) {
-      this.operations.push(new Operation(i));
-      this.freeRing[i] = i;
-    }
     this.freeHead = 0;
   }
 
@@ -163,8 +170,7 @@ export class OperationTable {
         `all ${this.capacity} operations are in use; wait for some first`,
       );
     }
-    const operation = this.operations[this.freeRing[this.freeHead]!]!;
-    this.freeHead = this.freeHead + 1 === this.capacity ? 0 : this.freeHead + 1;
+    const operation = this.operations[this.takeSlot()]!;
     this.liveCount++;
     operation.state = OP_PENDING;
     operation.opcode = opcode;
@@ -177,6 +183,14 @@ export class OperationTable {
     operation.address.setIpv4(0, 0);
     operation.mark = 0;
     return operation;
+  }
+
+  private takeSlot(): number {
+    if (this.usedSlots - this.liveCount <= REST_SLOTS && this.usedSlots < this.capacity)
+      return this.usedSlots++;
+    const slot = this.freeRing[this.freeHead]!;
+    this.freeHead = this.freeHead + 1 === this.capacity ? 0 : this.freeHead + 1;
+    return slot;
   }
 
   /** The operation of a token. @throws ERR_DEMI_TOKEN when the token is unknown or its result has been taken. */
@@ -202,7 +216,7 @@ export class OperationTable {
     operation.state = OP_FREE;
     operation.array = undefined;
     operation.sink = undefined;
-    let tail = this.freeHead + this.capacity - this.liveCount;
+    let tail = this.freeHead + this.usedSlots - this.liveCount;
     if (tail >= this.capacity) tail -= this.capacity;
     this.freeRing[tail] = operation.index;
     this.liveCount--;
