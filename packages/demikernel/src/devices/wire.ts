@@ -4,7 +4,7 @@
 //   transmit -> [copy] -> receiver's ring                            faults off: one copy, nothing allocated
 //   transmit -> [copy] -> in flight, by due time -> [copy] -> ring   otherwise
 
-import { heapRegion, SlotPool } from '@demikernel/memory';
+import { heapRegion, type Region, SlotPool } from '@demikernel/memory';
 import type { Clock } from '../runtime/clock.ts';
 import type { Frame } from '../runtime/packet-device.ts';
 import type { Random } from '../runtime/random.ts';
@@ -81,7 +81,7 @@ export class Wire {
     let delivered = 0;
     while (flight.count > 0 && flight.nextDueUs() <= now) {
       const slot = flight.pop();
-      this.hand(flight.poppedTo, flight.pool.region.bytes, flight.pool.slotOffset(slot), flight.poppedLength);
+      this.hand(flight.poppedTo, flight.pool.region, flight.pool.slotOffset(slot), flight.poppedLength);
       flight.pool.release(slot);
       delivered++;
     }
@@ -130,7 +130,7 @@ export class Wire {
         this.counters.receiverDropped++;
         return;
       }
-      copyFrame(frame, from, to.pool.region.bytes, offset);
+      copyFrame(frame, from, to.pool.region, offset);
       to.commit();
       this.counters.delivered++;
       return;
@@ -157,7 +157,7 @@ export class Wire {
       }
       const { pool } = this.flight!;
       const offset = pool.slotOffset(slot);
-      copyFrame(frame, from, pool.region.bytes, offset);
+      copyFrame(frame, from, pool.region, offset);
       if (faults.corrupts(pool.region.view, offset, length)) counters.corrupted++;
       const late = faults.reorders();
       if (late > 0) counters.reordered++;
@@ -171,13 +171,13 @@ export class Wire {
     return this.flight.pool.allocReserved();
   }
 
-  private hand(to: WireDevice, bytes: Uint8Array, from: number, length: number): void {
+  private hand(to: WireDevice, region: Region, from: number, length: number): void {
     const offset = to.closed ? -1 : to.reserve(length);
     if (offset < 0) {
       this.counters.receiverDropped++;
       return;
     }
-    to.pool.region.bytes.set(bytes.subarray(from, from + length), offset);
+    copyAcross(region, from, to.pool.region, offset, length);
     to.commit();
     this.counters.delivered++;
   }
@@ -195,21 +195,31 @@ function frameBytes(frame: Frame): number {
   return length;
 }
 
-/** Below this many bytes a loop is faster than two calls into V8's runtime (FACTS 2). */
-const COPY_LOOP_BYTES = 128;
+/** Up to this many bytes a loop over words is faster than a call into V8's runtime (FACTS 2). */
+const COPY_LOOP_BYTES = 256;
 
 /** Copies a frame between regions. With checksums asked of the device, the copy is completed. */
-function copyFrame(frame: Frame, from: WireDevice, target: Uint8Array, targetOffset: number): void {
-  const source = from.pool.region.bytes;
+function copyFrame(frame: Frame, from: WireDevice, target: Region, targetOffset: number): void {
   let at = targetOffset;
   for (let i = 0; i < frame.count; i++) {
-    const start = frame.offset[i]!;
-    const length = frame.length[i]!;
-    if (length <= COPY_LOOP_BYTES) for (let j = 0; j < length; j++) target[at + j] = source[start + j]!;
-    else target.set(source.subarray(start, start + length), at);
-    at += length;
+    copyAcross(from.pool.region, frame.offset[i]!, target, at, frame.length[i]!);
+    at += frame.length[i]!;
   }
-  if (frame.checksumStart !== 0 && !from.leavesChecksums) completeChecksum(frame, target, targetOffset, at);
+  if (frame.checksumStart !== 0 && !from.leavesChecksums) {
+    completeChecksum(frame, target.bytes, targetOffset, at);
+  }
+}
+
+function copyAcross(from: Region, start: number, to: Region, at: number, length: number): void {
+  if (length > COPY_LOOP_BYTES) {
+    to.bytes.set(from.bytes.subarray(start, start + length), at);
+    return;
+  }
+  const source = from.view;
+  const target = to.view;
+  let done = 0;
+  for (; done + 4 <= length; done += 4) target.setInt32(at + done, source.getInt32(start + done));
+  for (; done < length; done++) target.setUint8(at + done, source.getUint8(start + done));
 }
 
 /** What a device with checksum offload does: the sum from `checksumStart` on, over the pseudo-header sum in the field. */
