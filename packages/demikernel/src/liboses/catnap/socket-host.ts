@@ -87,6 +87,7 @@ export class SocketHost {
   private likely: HostedSocket | undefined;
   private streak: number;
   private guessesLeft: number;
+  private turns: number;
 
   constructor(runtime: Runtime, pool: SlotPool, namespace: string | undefined) {
     this.runtime = runtime;
@@ -102,6 +103,7 @@ export class SocketHost {
     this.likely = undefined;
     this.streak = 0;
     this.guessesLeft = 0;
+    this.turns = 0;
   }
 
   /** A non-blocking socket, in the namespace asked for. The descriptor or a negative errno. */
@@ -145,7 +147,10 @@ export class SocketHost {
   /** One batch of events, by one system call when there are none. Returns how much there was to do. */
   poll(): number {
     if (this.starved.length > 0) this.feed();
-    if (this.guessesLeft > 0 && (--this.guessesLeft & GUESS_MASK) !== 0) {
+    // Turns are counted apart, so that a socket which always has something does not keep the others waiting.
+    this.turns = (this.turns + 1) & GUESS_MASK;
+    if (this.guessesLeft > 0 && this.turns !== 0) {
+      this.guessesLeft--;
       const ended = this.likely!.guess();
       if (ended > 0) this.guessesLeft = GUESS_TURNS;
       if (ended >= 0) return ended;
