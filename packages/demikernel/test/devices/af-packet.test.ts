@@ -14,7 +14,7 @@ import { UDP_HEADERS_BYTES, writeUdpHeaders } from './udp-frame.ts';
 function withDevice(
   t: TestContext,
   options: Partial<AfPacketDeviceOptions>,
-  action: (device: AfPacketDevice, client: KernelUdp) => void,
+  action: (device: AfPacketDevice, client: KernelUdp, pair: VethPair) => void,
 ): void {
   const mtuBytes = options.interfaceMtuBytes ?? 1500;
   const pair = VethPair.create({ staticNeighbour: true, mtuBytes });
@@ -39,7 +39,7 @@ function withDevice(
     const client = pair.insideFar(() => new KernelUdp(FAR_ADDRESS, 7000));
     client.connect(NEAR_ADDRESS, 9000);
     try {
-      action(device, client);
+      action(device, client, pair);
     } finally {
       client.close();
       device.close();
@@ -133,6 +133,47 @@ describe('AfPacketDevice', () => {
       assert.equal(device.pool.freeSlots, 0);
       assert.ok(device.counters.receiveDropped > 0);
       for (const slot of kept) device.pool.release(slot);
+    });
+  });
+});
+
+describe('AfPacketDevice in a fanout group', () => {
+  it('shares the frames of an interface by flow', t => {
+    withDevice(t, { fanoutGroup: 77 }, (first, client, pair) => {
+      const { index } = pair.nearLink();
+      const second = pair.insideNear(
+        () =>
+          new AfPacketDevice({
+            name: NEAR_DEVICE,
+            interfaceIndex: index,
+            macAddress: macBytes(NEAR_MAC),
+            slots: 512,
+            ringFrames: 128,
+            fanoutGroup: 77,
+          }),
+      );
+      const others: KernelUdp[] = [];
+      try {
+        for (let i = 0; i < 32; i++) {
+          const other = pair.insideFar(() => new KernelUdp(FAR_ADDRESS, 7100 + i));
+          other.connect(NEAR_ADDRESS, 9000);
+          others.push(other);
+        }
+        const reflectors = [new Reflector(first), new Reflector(second)];
+        for (let round = 0; round < 10; round++) {
+          for (const other of others) other.send(Buffer.alloc(8));
+          for (const reflector of reflectors) reflector.turn();
+        }
+        for (let tries = 0; tries < 1000; tries++) for (const reflector of reflectors) reflector.turn();
+        const [a, b] = reflectors.map(reflector => reflector.reflected);
+        assert.equal(a! + b!, 320);
+        assert.ok(a! > 0 && b! > 0);
+        for (const other of others) for (let i = 0; i < 10; i++) assert.equal(other.poll(), 8);
+        assert.equal(client.poll(), -1);
+      } finally {
+        for (const other of others) other.close();
+        second.close();
+      }
     });
   });
 });

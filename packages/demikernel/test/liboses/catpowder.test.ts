@@ -6,7 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { DemiError } from '@demikernel/memory';
-import { changeLink, getOffload, openDescriptors } from '@demikernel/native/kernel';
+import {
+  changeLink,
+  createBridge,
+  getLink,
+  getOffload,
+  openDescriptors,
+  setOffload,
+} from '@demikernel/native/kernel';
 import { readPcapng } from '../../src/devices/pcapng.ts';
 import {
   type Catpowder,
@@ -220,6 +227,52 @@ describe('Catpowder takes all queues of an interface', () => {
       assert.equal(await output(pair.node(tcpEchoClient(NEAR_ADDRESS, 7000, 50_000, 16))), 'same\n');
     });
   });
+});
+
+describe('Catpowder on a bridge, whose driver runs no XDP program', () => {
+  for (const device of ['auto', 'af-xdp'] as const) {
+    it(`goes on with ${device === 'auto' ? 'AF_PACKET' : 'generic mode'} and says so`, async t => {
+      const pair = VethPair.create();
+      if (typeof pair === 'string') {
+        t.skip(pair);
+        return;
+      }
+      try {
+        pair.configure(pair.near, netlink => {
+          createBridge(netlink, { name: 'bridge0' });
+          changeLink(netlink, NEAR_DEVICE, { masterIndex: getLink(netlink, 'bridge0').index });
+          changeLink(netlink, 'bridge0', { up: true });
+        });
+        // What the notice tells the user to do.
+        if (device === 'af-xdp') {
+          pair.insideFar(() => setOffload(FAR_DEVICE, 'tcpSegmentation', false));
+          pair.insideFar(() => setOffload(FAR_DEVICE, 'genericSegmentation', false));
+        }
+        const notices: string[] = [];
+        const libos = createCatpowder(newRuntime(), {
+          interface: 'bridge0',
+          namespace: pair.near,
+          address: `${NEAR_ADDRESS}/24`,
+          device,
+          onNotice: notice => notices.push(notice),
+        });
+        const driver = new Driver(libos);
+        try {
+          assert.equal(notices.length, 1);
+          assert.match(notices[0]!, device === 'auto' ? /Going on with AF_PACKET/ : /tso off gso off/);
+          const listener = driver.open('stream', `${NEAR_ADDRESS}:7000`);
+          listener.listen(64);
+          void driver.echoStreams(listener);
+          assert.equal(await output(pair.node(tcpEchoClient(NEAR_ADDRESS, 7000, 300_000, 2))), 'same\n');
+        } finally {
+          driver.close();
+        }
+        assert.equal(libos.pool.freeSlots, libos.pool.slotCount);
+      } finally {
+        pair.remove();
+      }
+    });
+  }
 });
 
 describe('Catpowder says what is wrong', () => {

@@ -1,5 +1,6 @@
 // Getting hold of the interface: the XDP program and its sockets, or, where XDP is refused, a packet socket.
 
+import { readFileSync } from 'node:fs';
 import { RedirectToSocket, XdpLink } from '@demikernel/ebpf';
 import { DemiError } from '@demikernel/memory';
 import { EBUSY, EINVAL, libc } from '@demikernel/native/kernel';
@@ -8,7 +9,7 @@ import { AfXdpDevice, type AfXdpDeviceOptions } from '../../devices/af-xdp.ts';
 import { AfXdpQueues } from '../../devices/af-xdp-queues.ts';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
 import { formatIpv4 } from '../../runtime/socket-address.ts';
-import type { HostInterface } from './host-interface.ts';
+import { type HostInterface, quietly } from './host-interface.ts';
 
 /** A process that was killed leaves its queues to a kernel worker: they are free a moment after it is gone. */
 const BUSY_RETRIES = 60;
@@ -90,14 +91,18 @@ function attachXdp(options: AttachOptions): Attachment {
   let link: XdpLink | undefined;
   let device: AfXdpDevice | AfXdpQueues | undefined;
   try {
-    // Sockets first: the program passes packets to the kernel as long as a queue has none.
-    device = openDevice(options);
+    // In generic mode frames that a local sender's offload left whole are lost; AF_PACKET can cut them. Only who cannot or
+    // will not use that gets generic mode.
+    const xdp = mode === 'address' && options.device === 'auto' ? 'native' : 'best';
+    link = patiently(() => new XdpLink({ program: redirect.program, ifindex: host.link.index, mode: xdp }));
+    // Until a queue has a socket, the program leaves its packets to the kernel.
+    device = openDevice(options, link.mode);
     const queues = device instanceof AfXdpQueues ? device.queues : [device];
     for (const queue of queues) redirect.setSocket(queue.socket.queue, queue.socket.descriptor);
-    link = patiently(() => new XdpLink({ program: redirect.program, ifindex: host.link.index }));
     if (link.mode === 'generic') {
       notices.push(
-        `${host.link.name}: the driver runs no XDP program, the kernel does it for it: expect less`,
+        `${host.link.name}: the driver runs no XDP program, the kernel does it instead: slower, and senders on this ` +
+          `machine must not leave long frames whole: ethtool -K ${host.link.name} gro off; ethtool -K SENDER tso off gso off`,
       );
     }
     if (queues.length < host.receiveQueues) {
@@ -115,9 +120,9 @@ function attachXdp(options: AttachOptions): Attachment {
   }
 }
 
-function openDevice(options: AttachOptions): AfXdpDevice | AfXdpQueues {
+function openDevice(options: AttachOptions, xdpMode: 'native' | 'generic'): AfXdpDevice | AfXdpQueues {
   const { host, queue } = options;
-  const local = host.driver === VETH;
+  const veth = host.driver === VETH;
   const wanted: AfXdpDeviceOptions = {
     name: host.link.name,
     interfaceIndex: host.link.index,
@@ -127,8 +132,9 @@ function openDevice(options: AttachOptions): AfXdpDevice | AfXdpQueues {
     slotSizeBytes: options.slotSizeBytes,
     mode: options.xdpMode,
     // A veth hands frames to a kernel on this machine, which takes the checksum as read.
-    transmitChecksum: options.transmitChecksum ?? (local ? 'offload' : 'none'),
-    partialChecksums: local,
+    transmitChecksum: options.transmitChecksum ?? (veth ? 'offload' : 'none'),
+    // The same the other way round; and in generic mode (bridges, taps) the kernel's own packets come as they are.
+    partialChecksums: veth || xdpMode === 'generic',
     debug: options.debug,
   };
   const open = (): AfXdpDevice | AfXdpQueues =>
@@ -154,15 +160,40 @@ function attachPacket(options: AttachOptions, notices: string[]): Attachment {
       `AF_PACKET cannot share ${formatIpv4(address)} with the kernel, which would answer for our ports: use XDP`,
     );
   }
+  if (quietly(() => readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim(), '0') === '1') {
+    notices.push(
+      `this host forwards packets, and on AF_PACKET its kernel sees ours too and may send them on: sysctl net.ipv4.ip_forward=0`,
+    );
+  }
   const device = new AfPacketDevice({
     name: host.link.name,
     interfaceIndex: host.link.index,
     macAddress: host.macAddress,
     interfaceMtuBytes: Math.min(options.mtuBytes ?? host.link.mtuBytes, host.link.mtuBytes),
     slots: options.slots,
+    filter: addressFilter(address),
     debug: options.debug,
   });
   return new Attachment(device, undefined, undefined, notices);
+}
+
+/** Classic BPF (linux/filter.h): ARP, and IPv4 to our address. The kernel copies nothing else for us. */
+function addressFilter(address: number): Uint8Array {
+  const code = new DataView(new ArrayBuffer(7 * 8));
+  const put = (i: number, operation: number, jumpTrue: number, jumpFalse: number, value: number): void => {
+    code.setUint16(i * 8, operation, true);
+    code.setUint8(i * 8 + 2, jumpTrue);
+    code.setUint8(i * 8 + 3, jumpFalse);
+    code.setInt32(i * 8 + 4, value, true);
+  };
+  put(0, 0x28, 0, 0, 12); // load half word: EtherType
+  put(1, 0x15, 3, 0, 0x0806); // ARP: accept
+  put(2, 0x15, 0, 3, 0x0800); // not IPv4: refuse
+  put(3, 0x20, 0, 0, 30); // load word: destination
+  put(4, 0x15, 0, 1, address); // ours: accept
+  put(5, 0x06, 0, 0, 0x40000); // accept, whole
+  put(6, 0x06, 0, 0, 0); // refuse
+  return new Uint8Array(code.buffer);
 }
 
 function isBusy(error: DemiError): boolean {

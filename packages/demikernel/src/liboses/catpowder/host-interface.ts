@@ -110,7 +110,8 @@ function ipv4(text: string): number {
   return parseIpv4(text) ?? 0;
 }
 
-function quietly<T>(read: () => T, otherwise: T): T {
+/** What `read` gives, or `otherwise` when the kernel refuses: for what is good to know and not needed. */
+export function quietly<T>(read: () => T, otherwise: T): T {
   try {
     return read();
   } catch {
