@@ -16,8 +16,7 @@ import type { TcpLayer } from './tcp-layer.ts';
 
 /** Kinds of a connection's timers. */
 export const TIMER_RETRANSMIT = 0;
-export const TIMER_ACK = 1;
-export const TIMER_LIFE = 2;
+export const TIMER_LIFE = 1;
 
 /** What the retransmission timer is for (`timerMode`). */
 export const TIMER_OFF = 0;
@@ -99,6 +98,9 @@ export class TcpConnection implements TimerOwner, RouteListener {
   /** 1 when an acknowledgement is owed by `ackDeadline`. */
   ackDelayed: number;
   ackDeadline: number;
+  /** 1 while it is on the layer's list of delayed acknowledgements. */
+  ackListed: number;
+  ackNext: TcpConnection | undefined;
   unackedBytes: number;
   unackedSegments: number;
 
@@ -184,7 +186,6 @@ export class TcpConnection implements TimerOwner, RouteListener {
   listNext: TcpConnection | undefined;
 
   readonly retransmitTimer: Timer;
-  readonly ackTimer: Timer;
   readonly lifeTimer: Timer;
 
   constructor(
@@ -195,111 +196,113 @@ export class TcpConnection implements TimerOwner, RouteListener {
     remoteAddress: number,
     remotePort: number,
   ) {
+    // In this order they lie in memory: what a segment received touches, what a segment sent touches, the rest.
     this.layer = layer;
+    this.state = CLOSED;
+    this.rcvNxt = 0;
+    this.tsEnabled = 0;
+    this.tsRecent = 0;
+    this.sndUna = 0;
+    this.sndMax = 0;
+    this.dupAcks = 0;
+    this.inRecovery = 0;
+    this.sndWnd = 0;
+    this.rcvAdv = 0;
+    this.rcvFin = 0;
+    this.rcvShut = 0;
+    this.orphan = 0;
+    this.lastAckSent = 0;
+    this.tsRecentSeconds = 0;
+    this.sndScale = 0;
+    this.sndWl1 = 0;
+    this.sndWl2 = 0;
+    this.maxSndWnd = 0;
+    this.lastReceiveMs = 0;
+    this.reassembly = undefined;
+    this.receiveQueue = new ReceiveQueue();
+    this.pops = new OperationList();
+    this.rcvMss = DEFAULT_PEER_MSS;
+    this.unackedBytes = 0;
+    this.unackedSegments = 0;
+    this.ackNow = 0;
+    this.ackDelayed = 0;
+    this.ackDeadline = 0;
+    this.ackListed = 0;
+    this.ackNext = undefined;
+    this.inReady = 0;
+    this.readyNext = undefined;
+    this.moreToSend = 0;
+    this.sndNxt = 0;
+    this.probeNow = 0;
+    this.retransmitHead = 0;
+    this.route = route;
+    this.ports = (localPort << 16) | remotePort;
+    this.pseudoSum =
+      (localAddress >>> 16) + (localAddress & 0xffff) + (remoteAddress >>> 16) + (remoteAddress & 0xffff) + 6;
+    this.rcvScale = 0;
+    this.receiveBufferBytes = 0;
+    this.mss = DEFAULT_PEER_MSS;
+    this.tsOffset = 0;
+    this.sendQueue = new SendQueue();
+    this.cwnd = 0;
+    this.finQueued = 0;
+    this.noDelay = 0;
+    this.timerMode = TIMER_OFF;
+    this.timerDeadline = 0;
+    this.timerAt = 0;
+    this.rttTiming = 0;
+    this.rttSeq = 0;
+    this.rttStart = 0;
+    this.lastSendMs = 0;
+    this.progressMs = 0;
+    this.backoff = 0;
+    this.rtoUs = 0;
+    this.srttUs8 = 0;
+    this.rttvarUs4 = 0;
+    this.retransmitCount = 0;
+    this.undoCwnd = 0;
+    this.ssthresh = 0;
+    this.cwndCredit = 0;
+    this.pushes = new OperationList();
+    this.ackedPushes = new OperationList();
     this.localAddress = localAddress | 0;
     this.remoteAddress = remoteAddress | 0;
     this.localPort = localPort;
     this.remotePort = remotePort;
-    this.ports = (localPort << 16) | remotePort;
-    this.pseudoSum =
-      (localAddress >>> 16) + (localAddress & 0xffff) + (remoteAddress >>> 16) + (remoteAddress & 0xffff) + 6;
-    this.route = route;
     this.resolving = 0;
-    this.state = CLOSED;
     this.error = 0;
     this.softError = 0;
     this.iss = 0;
-    this.sndUna = 0;
-    this.sndNxt = 0;
-    this.sndMax = 0;
-    this.sndWnd = 0;
-    this.sndWl1 = 0;
-    this.sndWl2 = 0;
-    this.maxSndWnd = 0;
-    this.sndScale = 0;
-    this.mss = DEFAULT_PEER_MSS;
     this.peerMss = DEFAULT_PEER_MSS;
-    this.finQueued = 0;
     this.sndShut = 0;
-    this.probeNow = 0;
     this.forceSend = 0;
     this.sendBufferBytes = 0;
-    this.noDelay = 0;
     this.irs = 0;
-    this.rcvNxt = 0;
-    this.rcvAdv = 0;
-    this.rcvScale = 0;
     this.wsEnabled = 0;
-    this.rcvMss = DEFAULT_PEER_MSS;
-    this.receiveBufferBytes = 0;
-    this.lastAckSent = 0;
-    this.rcvFin = 0;
     this.rcvFinSeq = 0;
     this.rcvEnded = 0;
-    this.rcvShut = 0;
-    this.ackNow = 0;
-    this.ackDelayed = 0;
-    this.ackDeadline = 0;
-    this.unackedBytes = 0;
-    this.unackedSegments = 0;
-    this.tsEnabled = 0;
-    this.tsOffset = 0;
-    this.tsRecent = 0;
-    this.tsRecentSeconds = 0;
-    this.srttUs8 = 0;
-    this.rttvarUs4 = 0;
-    this.rtoUs = 0;
-    this.backoff = 0;
-    this.rttTiming = 0;
-    this.rttSeq = 0;
-    this.rttStart = 0;
-    this.timerMode = TIMER_OFF;
-    this.timerDeadline = 0;
-    this.timerAt = 0;
-    this.retransmitCount = 0;
     this.probeCount = 0;
     this.retransmitTotal = 0;
-    this.progressMs = 0;
     this.userTimeoutMs = 0;
-    this.dupAcks = 0;
-    this.inRecovery = 0;
     this.recover = 0;
-    this.retransmitHead = 0;
-    this.cwnd = 0;
-    this.ssthresh = 0;
-    this.cwndCredit = 0;
     this.congestionWords = undefined;
-    this.undoCwnd = 0;
     this.undoSsthresh = 0;
     this.undoTs = 0;
-    this.lastSendMs = 0;
     this.keepAlive = 0;
     this.keepIdleMs = 0;
     this.keepIntervalMs = 0;
     this.keepProbes = 0;
     this.keepProbesSent = 0;
-    this.lastReceiveMs = 0;
     this.lastChallengeUs = 0;
     this.lingerUs = -1;
-    this.orphan = 0;
     this.inTable = 0;
     this.row = 0;
-    this.inReady = 0;
-    this.moreToSend = 0;
-    this.readyNext = undefined;
-    this.sendQueue = new SendQueue();
-    this.receiveQueue = new ReceiveQueue();
-    this.reassembly = undefined;
-    this.pops = new OperationList();
-    this.pushes = new OperationList();
-    this.ackedPushes = new OperationList();
     this.connecting = undefined;
     this.listener = undefined;
     this.list = undefined;
     this.listPrevious = undefined;
     this.listNext = undefined;
     this.retransmitTimer = new Timer(this, TIMER_RETRANSMIT);
-    this.ackTimer = new Timer(this, TIMER_ACK);
     this.lifeTimer = new Timer(this, TIMER_LIFE);
   }
 
@@ -372,6 +375,8 @@ export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKi
   ackNow: 'int32',
   ackDelayed: 'int32',
   ackDeadline: 'time32',
+  ackListed: 'derived',
+  ackNext: 'derived',
   unackedBytes: 'int32',
   unackedSegments: 'int32',
   tsEnabled: 'int32',
@@ -433,7 +438,6 @@ export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKi
   listPrevious: 'derived',
   listNext: 'derived',
   retransmitTimer: 'derived',
-  ackTimer: 'derived',
   lifeTimer: 'derived',
   onTimer: 'derived',
   routeReady: 'derived',

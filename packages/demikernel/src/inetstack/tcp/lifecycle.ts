@@ -37,7 +37,6 @@ export function destroy(layer: TcpLayer, c: TcpConnection, errno: number): void 
 /** Takes a connection off every table, list and timer. */
 function unlink(layer: TcpLayer, c: TcpConnection): void {
   layer.timers.cancel(c.retransmitTimer);
-  layer.timers.cancel(c.ackTimer);
   layer.timers.cancel(c.lifeTimer);
   if (c.resolving !== 0) {
     c.resolving = 0;

@@ -17,6 +17,7 @@ import type { TcpConnection } from './connection.ts';
 import { ConnectionList } from './connection-list.ts';
 import { ConnectionTable } from './connection-table.ts';
 import { TCP_COUNTERS } from './counters.ts';
+import { DelayedAcks } from './delayed-acks.ts';
 import { Demultiplexer } from './demultiplexer.ts';
 import { receiveIcmpError } from './icmp-error.ts';
 import { InitialSequence } from './isn.ts';
@@ -58,6 +59,7 @@ export class TcpLayer {
   readonly sequences: InitialSequence;
   readonly ports: Ports;
   readonly table: ConnectionTable;
+  readonly delayedAcks: DelayedAcks;
   readonly timeWait: ConnectionList;
   readonly resetLimit: RateLimit;
   readonly sharedAddress: boolean;
@@ -96,6 +98,7 @@ export class TcpLayer {
     const { ephemeralFirst, ephemeralLast, tableRows, resetsPerSecond } = this.configuration;
     this.ports = new Ports(runtime.random, ephemeralFirst, ephemeralLast, options.ports);
     this.table = new ConnectionTable(runtime, tableRows);
+    this.delayedAcks = new DelayedAcks(this);
     this.timeWait = new ConnectionList();
     this.resetLimit = new RateLimit(runtime.clock, resetsPerSecond, Math.max(16, resetsPerSecond >> 3));
     this.sharedAddress = sharedAddress;
@@ -256,5 +259,6 @@ export class TcpLayer {
       abort(this, c, ECANCELED);
       c.receiveQueue.clear();
     }
+    this.delayedAcks.close();
   }
 }

@@ -1,9 +1,8 @@
-// What happens when a connection's timer fires: retransmission, probes, delayed acknowledgement, keepalive, end of life.
+// What happens when a connection's timer fires: retransmission, probes, keepalive, end of life.
 
 import { ETIMEDOUT } from '../../runtime/errno.ts';
 import {
   type TcpConnection,
-  TIMER_ACK,
   TIMER_OFF,
   TIMER_PERSIST,
   TIMER_RETRANSMIT,
@@ -12,7 +11,6 @@ import {
 } from './connection.ts';
 import {
   count,
-  DELAYED_ACK,
   KEEPALIVE_PROBE,
   ORPHAN_ABORTED,
   RETRANSMIT_TIMEOUT,
@@ -32,7 +30,6 @@ const MAX_BACKOFF = 30;
 export function connectionTimer(layer: TcpLayer, c: TcpConnection, kind: number): void {
   if (c.state === CLOSED) return;
   if (kind === TIMER_RETRANSMIT) retransmitTimer(layer, c);
-  else if (kind === TIMER_ACK) ackTimer(layer, c);
   else lifeTimer(layer, c);
 }
 
@@ -124,19 +121,6 @@ function giveUp(layer: TcpLayer, c: TcpConnection): void {
   const errno = c.softError !== 0 ? c.softError : ETIMEDOUT;
   if (c.state >= ESTABLISHED) abort(layer, c, errno);
   else destroy(layer, c, errno);
-}
-
-function ackTimer(layer: TcpLayer, c: TcpConnection): void {
-  if (c.ackDelayed === 0) return;
-  const left = (c.ackDeadline - layer.clock.micros32) | 0;
-  if (left > 0) {
-    layer.timers.arm(c.ackTimer, left);
-    return;
-  }
-  count(layer.counters, DELAYED_ACK);
-  c.ackDelayed = 0;
-  c.ackNow = 1;
-  markReady(layer, c);
 }
 
 /** The end of an orphan's time, or a turn of keepalive (RFC 9293 section 3.8.4). */

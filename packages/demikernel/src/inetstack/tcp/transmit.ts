@@ -181,11 +181,11 @@ export function offerWindow(layer: TcpLayer, c: TcpConnection): void {
   markReady(layer, c);
 }
 
-/** Owes the peer an acknowledgement: at once, or within the delay (RFC 5681 section 4.2). */
+/** Owes the peer an acknowledgement within the delay (RFC 5681 section 4.2). */
 export function acknowledgeLater(layer: TcpLayer, c: TcpConnection): void {
   c.ackDelayed = 1;
   c.ackDeadline = (layer.clock.micros32 + layer.configuration.delayedAckUs) | 0;
-  if (!c.ackTimer.armed) layer.timers.arm(c.ackTimer, layer.configuration.delayedAckUs);
+  if (c.ackListed === 0) layer.delayedAcks.add(c);
 }
 
 export function acknowledgeNow(layer: TcpLayer, c: TcpConnection): void {
