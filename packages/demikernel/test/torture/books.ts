@@ -1,0 +1,71 @@
+// Conservation: every frame that came in is accepted or dropped under a name, on every floor of the stack.
+
+import assert from 'node:assert/strict';
+import type { Counters } from './ledger.ts';
+
+/** Outcomes of a segment that has a connection and is not predicted, where each ends the segment. */
+const TCP_DROPS = [
+  'dropHeader',
+  'dropChecksum',
+  'dropNoConnection',
+  'dropPaws',
+  'dropNoTimestamp',
+  'dropOutOfWindow',
+  'dropBadAck',
+  'dropNoAck',
+  'dropBadReset',
+] as const;
+
+/**
+ * Asserts that the counters add up.
+ *
+ * @param framesIn frames that the stack has taken from its device
+ */
+export function assertBalanced(framesIn: number, counters: Counters): void {
+  const { ethernet, arp, ipv4, reassembly, udp, icmp, tcp } = counters as Record<
+    string,
+    Record<string, number>
+  >;
+  const sum = (room: Record<string, number> | undefined, ...names: string[]): number =>
+    names.reduce((total, name) => total + room![name]!, 0);
+  assert.equal(
+    sum(ethernet, 'received', 'truncated', 'otherStation', 'multicast', 'multiBuffer'),
+    framesIn,
+    'frames = taken + dropped',
+  );
+  const packets = sum(ipv4, 'received', 'truncated', 'badVersion', 'badHeaderLength', 'badTotalLength');
+  const refused = sum(ipv4, 'badChecksum', 'badSource', 'notForUs');
+  const arpFrames = sum(arp, 'requestsReceived', 'repliesReceived', 'malformed');
+  assert.equal(
+    packets + refused + arpFrames + ethernet!['unknownType']!,
+    ethernet!['received'],
+    'taken frames = IPv4 + ARP + unknown',
+  );
+  const joined = reassembly!['reassembled']! - sum(ipv4, 'tooLargeToJoin', 'noSlot');
+  assert.equal(
+    sum(udp, 'received') + sum(tcp, 'received') + sum(icmp, 'received') + ipv4!['unknownProtocol']!,
+    ipv4!['received']! - reassembly!['fragments']! + joined,
+    'packets + datagrams put together = what the protocols saw',
+  );
+  assert.equal(
+    sum(
+      udp,
+      'delivered',
+      'truncated',
+      'badLength',
+      'badChecksum',
+      'noPort',
+      'receiveQueueFull',
+      'receiveMemoryFull',
+    ),
+    udp!['received'],
+    'datagrams = delivered + dropped',
+  );
+  assert.equal(
+    sum(icmp, 'truncated', 'badChecksum', 'unknownType', 'echoRequests', 'errorsReceived'),
+    icmp!['received'],
+    'messages = handled + dropped',
+  );
+  const handled = tcp!['received']! - tcp!['fastPath']! - sum(tcp, ...TCP_DROPS);
+  assert.ok(handled >= 0, `${-handled} segments are counted as dropped twice`);
+}
