@@ -80,6 +80,7 @@ export class NetworkStack {
   private readonly macLow: number;
   /** The frame before in the burst goes on in this entry. */
   private continued: boolean;
+  private udpFirst: boolean;
   private closed: boolean;
 
   constructor(options: NetworkStackOptions) {
@@ -111,6 +112,7 @@ export class NetworkStack {
     this.macHigh = macHighOf(device.macAddress);
     this.macLow = macLowOf(device.macAddress);
     this.continued = false;
+    this.udpFirst = false;
     this.closed = false;
     if (!sharedAddress) this.arp.announce();
   }
@@ -134,12 +136,15 @@ export class NetworkStack {
 
   /** Sends what has piled up while the device has room; returns the frames sent. */
   flush(): number {
-    const frames = this.tcp.flush() + this.udp.flush();
+    // In turns, so that neither takes all the device's room for ever.
+    this.udpFirst = !this.udpFirst;
+    let frames = this.udpFirst ? this.udp.flush() : this.tcp.flush();
+    frames += this.udpFirst ? this.tcp.flush() : this.udp.flush();
     this.device.flush();
     return frames;
   }
 
-  /** Microseconds until `poll` has work of its own accord: frames to ourselves, datagrams to send, timers. */
+  /** Microseconds until `poll` has work of its own accord: frames to ourselves, packets to send, timers. */
   untilNextUs(): number {
     if (this.device.waiting > 0) return 0;
     if ((this.udp.queued > 0 || this.tcp.readyCount > 0) && this.device.transmitRoom() > 0) return 0;

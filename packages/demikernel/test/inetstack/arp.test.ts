@@ -145,6 +145,32 @@ describe('ARP', () => {
     fixture.end();
   });
 
+  it('finds a neighbour again that the table has dropped while a route held it', () => {
+    const fixture = new StackFixture({ arp: { neighbours: 2 } });
+    fixture.learnPeer();
+    const queue = fixture.udp(':7000');
+    fixture.finish(fixture.push(queue, Buffer.from('one'), `${PEER_IP}:9`));
+    assert.equal(fixture.turn().length, 1);
+    for (const host of ['10.0.0.8', '10.0.0.9']) {
+      fixture.finish(fixture.push(queue, Buffer.from('x'), `${host}:9`));
+      fixture.turn();
+    }
+    // Both places are taken by neighbours that somebody waits for.
+    fixture.finish(fixture.push(queue, Buffer.from('two'), `${PEER_IP}:9`));
+    fixture.pass(1000);
+    assert.equal(fixture.stack.arp.count, 2);
+    fixture.pass(6_000_000);
+    fixture.finish(fixture.push(queue, Buffer.from('three'), `${PEER_IP}:9`));
+    const asked = fixture.pass(1000);
+    assert.deepEqual(asked, [request(PEER_IP)]);
+    const sent = fixture.exchange(ethernet(arp(2, PEER_MAC, PEER_IP, OUR_MAC, OUR_IP), 0x0806));
+    assert.deepEqual(
+      sent.map(hex => parse(hex).payload.toString('latin1', 8)),
+      ['three'],
+    );
+    fixture.end();
+  });
+
   it('is silent and takes neighbours from their source when the address is shared', () => {
     const asked: number[] = [];
     const fixture = new StackFixture({

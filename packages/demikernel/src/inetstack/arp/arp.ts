@@ -1,6 +1,6 @@
 // The address resolution protocol (RFC 826) with the cache it fills: requests, replies, ageing, announcements.
 
-import { EHOSTUNREACH } from '../../runtime/errno.ts';
+import { EHOSTUNREACH, ENOBUFS } from '../../runtime/errno.ts';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
 import { Frame } from '../../runtime/packet-device.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -90,7 +90,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   private readonly frame: Frame;
   private readonly ownHigh: number;
   private readonly ownLow: number;
-  /** Listeners of routes that were ready when they asked. */
+  /** Listeners of routes that were ready when they asked, or for which the table had no room. */
   private deferred: NeighbourWaiter[];
   private readonly deferredTimer: Timer;
 
@@ -149,20 +149,26 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
 
   /** Calls the listener once the route's neighbour is known or given up; never within this call. */
   resolve(route: Route, listener: RouteListener): void {
-    const { neighbour } = route;
-    if (neighbour.ready) {
+    const neighbour = this.current(route);
+    if (neighbour === undefined || neighbour.ready) {
       this.deferred.push({ route, listener });
       this.runtime.timers.arm(this.deferredTimer, 0);
       return;
     }
     neighbour.waiters.push({ route, listener });
-    // A neighbour that was evicted meanwhile comes back; if another took its place, this one lives on outside the table.
-    if (this.table.get(neighbour.address, 0) === undefined) this.table.set(neighbour.address, 0, neighbour);
     if (neighbour.state === NEIGHBOUR_UNKNOWN) {
       neighbour.state = NEIGHBOUR_INCOMPLETE;
       neighbour.attempts = 0;
       this.ask(neighbour);
     }
+  }
+
+  /** The neighbour of a route as the table has it: a route outlives the entry it was made with. */
+  private current(route: Route): Neighbour | undefined {
+    if (route.neighbour.state === NEIGHBOUR_PERMANENT) return route.neighbour;
+    const neighbour = this.neighbour(route.neighbour.address);
+    if (neighbour !== undefined) route.neighbour = neighbour;
+    return neighbour;
   }
 
   cancelResolve(route: Route, listener: RouteListener): void {
@@ -272,7 +278,10 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   onTimer(): void {
     const due = this.deferred;
     this.deferred = [];
-    for (const { route, listener } of due) listener.routeReady(route);
+    for (const { route, listener } of due) {
+      if (route.ready) listener.routeReady(route);
+      else listener.routeFailed(route, ENOBUFS);
+    }
   }
 
   /** Stops every timer. */

@@ -13,7 +13,8 @@ export class Route {
   readonly source: number;
   /** Largest IP packet on the path in bytes, header included; lowered by path MTU discovery (RFC 1191). */
   mtuBytes: number;
-  readonly neighbour: Neighbour;
+  /** Who the packets are handed to; replaced when the table has dropped and found it again. */
+  neighbour: Neighbour;
   /** The destination is a broadcast address. */
   readonly broadcast: boolean;
   /** Sum of the header's constant words: version, flags, TTL, addresses. */
@@ -52,6 +53,6 @@ export class Route {
 /** Who waits for a route to become ready. */
 export interface RouteListener {
   routeReady(route: Route): void;
-  /** @param errno EHOSTUNREACH when nobody answered */
+  /** @param errno EHOSTUNREACH when nobody answered, ENOBUFS when the table of neighbours is full */
   routeFailed(route: Route, errno: number): void;
 }

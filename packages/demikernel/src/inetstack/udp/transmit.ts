@@ -1,7 +1,6 @@
 // Sending datagrams: the stack's one send queue for UDP, the wait for neighbours, the cut into fragments (RFC 791 section 3.2).
 
 import type { ScatterGatherArray } from '@demikernel/memory';
-import type { Neighbour } from '../arp/neighbour.ts';
 import { foldChecksum, foldSum, pseudoHeaderSum, sumBytes, sumFrame, swapSum } from '../checksum.ts';
 import { type Ipv4Output, LINK_HEADERS_BYTES } from '../ipv4/output.ts';
 import type { Route, RouteListener } from '../ipv4/route.ts';
@@ -31,7 +30,8 @@ export class UdpTransmit implements RouteListener {
   private readonly counters: Float64Array;
   private readonly sending: OutgoingList;
   private readonly idle: OutgoingList;
-  private readonly waiting: Map<Neighbour, OutgoingList>;
+  /** Datagrams that wait, by the neighbour's address. */
+  private readonly waiting: Map<number, OutgoingList>;
   private readonly entries: number;
   private readonly unresolvedPerNeighbour: number;
   private readonly unresolvedTotal: number;
@@ -109,18 +109,18 @@ export class UdpTransmit implements RouteListener {
   }
 
   routeReady(route: Route): void {
-    const list = this.waiting.get(route.neighbour);
+    const list = this.waiting.get(route.neighbour.address);
     if (list === undefined) return;
-    this.waiting.delete(route.neighbour);
+    this.waiting.delete(route.neighbour.address);
     this.unresolved -= list.count;
     for (let datagram = list.shift(); datagram !== undefined; datagram = list.shift())
       this.sending.push(datagram);
   }
 
   routeFailed(route: Route, errno: number): void {
-    const list = this.waiting.get(route.neighbour);
+    const list = this.waiting.get(route.neighbour.address);
     if (list === undefined) return;
-    this.waiting.delete(route.neighbour);
+    this.waiting.delete(route.neighbour.address);
     this.unresolved -= list.count;
     for (let datagram = list.shift(); datagram !== undefined; datagram = list.shift()) {
       this.counters[UNREACHABLE_DROPPED]!++;
@@ -130,12 +130,12 @@ export class UdpTransmit implements RouteListener {
   }
 
   close(): void {
-    for (const [neighbour, list] of this.waiting) {
+    for (const [address, list] of this.waiting) {
       const route = list.head?.route;
       if (route !== undefined) this.output.cancelResolve(route, this);
       for (let datagram = list.shift(); datagram !== undefined; datagram = list.shift())
         this.finish(datagram);
-      this.waiting.delete(neighbour);
+      this.waiting.delete(address);
     }
     for (let datagram = this.sending.shift(); datagram !== undefined; datagram = this.sending.shift()) {
       this.finish(datagram);
@@ -143,7 +143,7 @@ export class UdpTransmit implements RouteListener {
   }
 
   private park(datagram: OutgoingDatagram, route: Route): void {
-    let list = this.waiting.get(route.neighbour);
+    let list = this.waiting.get(route.neighbour.address);
     const here = list === undefined ? 0 : list.count;
     if (here >= this.unresolvedPerNeighbour || this.unresolved >= this.unresolvedTotal) {
       this.counters[UNRESOLVED_DROPPED]!++;
@@ -152,7 +152,7 @@ export class UdpTransmit implements RouteListener {
     }
     if (list === undefined) {
       list = new OutgoingList();
-      this.waiting.set(route.neighbour, list);
+      this.waiting.set(route.neighbour.address, list);
       this.output.resolve(route, this);
     }
     list.push(datagram);
