@@ -20,6 +20,7 @@ import {
   type CatpowderOptions,
   createCatpowder,
 } from '../../src/liboses/catpowder/catpowder.ts';
+import { readMetrics } from '../../src/runtime/metrics.ts';
 import {
   FAR_ADDRESS,
   FAR_DEVICE,
@@ -92,8 +93,14 @@ async function withCatpowder(
 for (const device of ['af-xdp', 'af-packet'] as const) {
   describe(`Catpowder with an address of its own, device ${device}`, () => {
     it('answers ping', async t => {
-      await withCatpowder(t, { device }, async ({ pair, driver }) => {
+      await withCatpowder(t, { device }, async ({ pair, driver, libos }) => {
         for (const size of [0, 56, 1472]) assert.ok(ping(pair, NEAR_ADDRESS, size, () => driver.turn()));
+        driver.close();
+        // The last counts stay readable from outside.
+        const { counters } = readMetrics(libos.runtime.metrics.buffer)!;
+        const { receivedFrames, slots } = counters['device']!;
+        assert.ok(receivedFrames! >= 3 && slots === libos.pool.slotCount);
+        if (device === 'af-xdp') assert.ok(counters['xdp']!['ipv4']! >= 3);
       });
     });
 

@@ -14,6 +14,7 @@ import type { PacketDevice } from '../../runtime/packet-device.ts';
 import type { Queue } from '../../runtime/queue.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { type Attachment, type AttachOptions, attach } from './attachment.ts';
+import { DeviceMetrics } from './device-metrics.ts';
 import { type HostInterface, readHostInterface } from './host-interface.ts';
 import { type Identity, identify } from './identity.ts';
 import { KernelNeighbours } from './kernel-neighbours.ts';
@@ -171,7 +172,7 @@ export function createCatpowder(runtime: Runtime, options: CatpowderOptions): Ca
         sharedAddress: shared,
         ports,
       });
-      opened.push(stack);
+      opened.push(stack, new DeviceMetrics(runtime, attachment));
       const notices = [...attachment.notices];
       const report = selfCheck(runtime, stack, attachment, identity, options);
       if (report !== undefined && report.advice !== '') notices.push(report.advice);
