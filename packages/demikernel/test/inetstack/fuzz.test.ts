@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { SeededRandom } from '../../src/runtime/random.ts';
+import { parseSocketAddress } from '../../src/runtime/socket-address.ts';
 import {
   arp,
   ethernet,
@@ -90,6 +91,9 @@ function withQueues(): StackFixture {
   fixture.udp(':7');
   const connected = fixture.udp(':8');
   fixture.finish(fixture.connect(connected, `${PEER_IP}:4000`));
+  const listener = fixture.stack.createTcpQueue();
+  assert.equal(listener.bind(parseSocketAddress(':80')), 0);
+  assert.equal(listener.listen(16), 0);
   return fixture;
 }
 

@@ -20,6 +20,8 @@ import { ScriptedDevice, type ScriptedDeviceOptions } from './scripted-device.ts
 
 export interface FixtureOptions extends Omit<Partial<NetworkStackOptions>, 'device' | 'runtime'> {
   device?: ScriptedDeviceOptions;
+  /** Operations at once; default 1024. */
+  operations?: number;
 }
 
 export class StackFixture {
@@ -32,7 +34,12 @@ export class StackFixture {
     this.clock = new ManualClock(1_000_000);
     this.device = new ScriptedDevice(options.device);
     const random = new SeededRandom(7);
-    this.runtime = new Runtime({ clock: this.clock, random, operations: 1024, queues: 64 });
+    this.runtime = new Runtime({
+      clock: this.clock,
+      random,
+      operations: options.operations ?? 1024,
+      queues: 64,
+    });
     this.stack = new NetworkStack({
       address: parseIpv4(OUR_IP)!,
       prefixLength: 24,

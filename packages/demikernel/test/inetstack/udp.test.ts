@@ -9,6 +9,7 @@ import { parseSocketAddress } from '../../src/runtime/socket-address.ts';
 import { ethernet, ipv4, OUR_IP, PEER_IP, parse, plainChecksum, udp, udpFrame } from './frames.ts';
 import { StackFixture } from './stack-fixture.ts';
 
+const EAGAIN = 11;
 const EADDRINUSE = 98;
 const EADDRNOTAVAIL = 99;
 const ECANCELED = 125;
@@ -288,6 +289,19 @@ describe('UDP send', () => {
       ['1', '2', '3', '5'],
     );
     for (const i of [0, 1, 2, 4]) assert.equal(fixture.finish(pushes[i]!), 0);
+    fixture.end();
+  });
+
+  it('refuses what would wait behind a thousand others', () => {
+    const fixture = new StackFixture({ operations: 4096 });
+    const queue = fixture.udp(':7');
+    const pops = Array.from({ length: 1024 }, () => fixture.pop(queue));
+    assert.equal(fixture.finish(fixture.pop(queue)), EAGAIN);
+    queue.cancel(pops[500]!);
+    assert.equal(fixture.finish(pops.splice(500, 1)[0]!), ECANCELED);
+    pops.push(fixture.pop(queue));
+    queue.close();
+    for (const pop of pops) assert.equal(fixture.finish(pop), ECANCELED);
     fixture.end();
   });
 

@@ -3,6 +3,7 @@
 import type { ScatterGatherArray } from '@demikernel/memory';
 import {
   EADDRNOTAVAIL,
+  EAGAIN,
   ECANCELED,
   EINVAL,
   EMSGSIZE,
@@ -19,6 +20,8 @@ import type { UdpLayer } from './udp-layer.ts';
 
 /** Payload of the largest UDP datagram: 65535 less the headers. */
 export const MAX_PAYLOAD_BYTES = 65507;
+/** Pushes and pops that may wait at once, each; one more fails with EAGAIN. */
+const MAX_WAITING = 1024;
 const OPEN = 0;
 const CLOSED = 1;
 
@@ -104,6 +107,10 @@ export class UdpQueue extends Queue {
     operation.sizeBytes = operation.array === undefined ? 0 : operation.array.lengthBytes;
     // Those that wait go first.
     if (this.pushes.count === 0 && this.tryPush(operation)) return;
+    if (this.pushes.count === MAX_WAITING) {
+      this.refuse(operation, EAGAIN);
+      return;
+    }
     this.pushes.push(operation);
     this.layer.stall(this);
   }
@@ -192,6 +199,10 @@ export class UdpQueue extends Queue {
     }
     if (this.readShut) {
       this.endOfStream(operation);
+      return;
+    }
+    if (this.pops.count === MAX_WAITING) {
+      this.layer.operations.complete(operation, EAGAIN);
       return;
     }
     this.pops.push(operation);
@@ -285,7 +296,8 @@ export class UdpQueue extends Queue {
 
   override setOption(name: SocketOptionName, value: number | boolean): number {
     if (name === 'reuseAddress') {
-      this.reuseAddress = value === true;
+      if (typeof value !== 'boolean') return EINVAL;
+      this.reuseAddress = value;
       return 0;
     }
     if (name !== 'sendBufferBytes' && name !== 'receiveBufferBytes') return EOPNOTSUPP;
