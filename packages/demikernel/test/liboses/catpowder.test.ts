@@ -9,6 +9,7 @@ import type { DemiError } from '@demikernel/memory';
 import {
   changeLink,
   createBridge,
+  deleteAddress,
   getLink,
   getOffload,
   openDescriptors,
@@ -232,6 +233,71 @@ describe('Catpowder takes all queues of an interface', () => {
       listener.listen(64);
       void driver.echoStreams(listener);
       assert.equal(await output(pair.node(tcpEchoClient(NEAR_ADDRESS, 7000, 50_000, 16))), 'same\n');
+    });
+  });
+});
+
+describe('Catpowder on a link with long packets', () => {
+  it('takes them in long slots', async t => {
+    const options = { veth: { mtuBytes: 3800 }, slotSizeBytes: 4096 };
+    await withCatpowder(t, options, async ({ pair, driver, libos, notices }) => {
+      assert.deepEqual(notices, []);
+      assert.equal(libos.device.mtuBytes, 3800);
+      assert.ok(ping(pair, NEAR_ADDRESS, 3772, () => driver.turn()));
+      const listener = driver.open('stream', `${NEAR_ADDRESS}:7000`);
+      listener.listen(64);
+      void driver.echoStreams(listener);
+      assert.equal(await output(pair.node(tcpEchoClient(NEAR_ADDRESS, 7000, 500_000, 2))), 'same\n');
+    });
+  });
+
+  it('says so when they do not fit, and streams still work', async t => {
+    await withCatpowder(t, { veth: { mtuBytes: 9000 } }, async ({ pair, driver, libos, notices }) => {
+      assert.equal(notices.length, 1);
+      assert.match(notices[0]!, /MTU of 9000, and a slot of 2048 bytes holds packets up to 1778/);
+      const listener = driver.open('stream', `${NEAR_ADDRESS}:7000`);
+      listener.listen(64);
+      void driver.echoStreams(listener);
+      assert.equal(await output(pair.node(tcpEchoClient(NEAR_ADDRESS, 7000, 500_000, 2))), 'same\n');
+      assert.equal(libos.device.counters.receiveDropped, 0);
+    });
+  });
+});
+
+describe('two Catpowders in one process', () => {
+  it('talk to each other from two namespaces', async t => {
+    await withCatpowder(t, {}, async ({ pair, driver }) => {
+      pair.configure(pair.far, netlink => {
+        deleteAddress(netlink, getLink(netlink, FAR_DEVICE).index, FAR_ADDRESS, 24);
+      });
+      const libos = createCatpowder(newRuntime(), {
+        interface: FAR_DEVICE,
+        namespace: pair.far,
+        address: `${FAR_ADDRESS}/24`,
+      });
+      const other = new Driver(libos);
+      try {
+        const listener = driver.open('stream', `${NEAR_ADDRESS}:7000`);
+        listener.listen(4);
+        void driver.echoStreams(listener);
+        const queue = other.open('stream');
+        assert.equal((await other.connect(queue, `${NEAR_ADDRESS}:7000`)).errno, 0);
+        const sent = Buffer.alloc(100_000, 'a long text ');
+        void other.push(queue, other.text(sent.toString()));
+        const pieces: Buffer[] = [];
+        for (let length = 0; length < sent.length; ) {
+          const popped = await other.pop(queue);
+          assert.equal(popped.errno, 0);
+          pieces.push(Buffer.from(popped.array!.toBytes()));
+          length += popped.lengthBytes;
+          popped.array!.free();
+        }
+        assert.ok(Buffer.concat(pieces).equals(sent));
+        queue.close();
+      } finally {
+        other.close();
+      }
+      assert.equal(libos.pool.freeSlots, libos.pool.slotCount);
     });
   });
 });

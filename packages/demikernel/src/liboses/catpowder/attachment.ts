@@ -111,6 +111,13 @@ function attachXdp(options: AttachOptions): Attachment {
           'packets on the others go to the kernel',
       );
     }
+    const wantedMtu = Math.min(options.mtuBytes ?? host.link.mtuBytes, host.link.mtuBytes);
+    if (device.mtuBytes < wantedMtu) {
+      notices.push(
+        `${host.link.name} has an MTU of ${wantedMtu}, and a slot of ${device.pool.slotSizeBytes} bytes holds packets up to ` +
+          `${device.mtuBytes}: longer datagrams to us are lost. Lower the MTU, or use slots of 4096 bytes`,
+      );
+    }
     return new Attachment(device, redirect, link, notices);
   } catch (error) {
     link?.close();
