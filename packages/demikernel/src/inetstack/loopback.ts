@@ -10,6 +10,7 @@ import {
   type ReceiveBurst,
   RX_CHECKSUM_VALID,
 } from '../runtime/packet-device.ts';
+import { LOOPBACK_FULL, macHighOf, macLowOf } from './ethernet.ts';
 import { copyBytes } from './frame-builder.ts';
 
 /** Flag in a burst: the frame never left the stack. Devices do not use this bit. */
@@ -18,15 +19,6 @@ export const RX_LOOPBACK = 0x100;
 const LOOPBACK_FRAMES = 256;
 /** Loopback frames per burst, so that a stack talking to itself still hears the world. */
 const LOOPBACK_BURST = RECEIVE_BURST / 2;
-
-/** First four and last two bytes of an Ethernet address, as integers. */
-export function macHighOf(mac: Uint8Array): number {
-  return (mac[0]! << 24) | (mac[1]! << 16) | (mac[2]! << 8) | mac[3]!;
-}
-
-export function macLowOf(mac: Uint8Array): number {
-  return (mac[4]! << 8) | mac[5]!;
-}
 
 /** Passes everything on but frames to ourselves. */
 export class LoopbackDevice implements PacketDevice {
@@ -41,8 +33,7 @@ export class LoopbackDevice implements PacketDevice {
   readonly partialChecksums: boolean;
   readonly counters: DeviceCounters;
   readonly descriptors: readonly number[];
-  /** Frames to ourselves lost because the queue was full or no slot was free. */
-  dropped: number;
+  private readonly stackCounters: Float64Array;
   private readonly macHigh: number;
   private readonly macLow: number;
   private readonly offsets: Int32Array;
@@ -50,8 +41,10 @@ export class LoopbackDevice implements PacketDevice {
   private head: number;
   private tail: number;
 
-  constructor(inner: PacketDevice) {
+  /** @param stackCounters the stack's counters of `ETHERNET_COUNTERS` */
+  constructor(inner: PacketDevice, stackCounters: Float64Array) {
     this.inner = inner;
+    this.stackCounters = stackCounters;
     this.name = inner.name;
     this.macAddress = inner.macAddress;
     this.mtuBytes = inner.mtuBytes;
@@ -62,7 +55,6 @@ export class LoopbackDevice implements PacketDevice {
     this.partialChecksums = inner.partialChecksums;
     this.counters = inner.counters;
     this.descriptors = inner.descriptors;
-    this.dropped = 0;
     this.macHigh = macHighOf(inner.macAddress);
     this.macLow = macLowOf(inner.macAddress);
     this.offsets = new Int32Array(LOOPBACK_FRAMES);
@@ -134,7 +126,7 @@ export class LoopbackDevice implements PacketDevice {
     for (let i = 0; i < frame.count; i++) length += frame.length[i]!;
     const full = ((this.tail - this.head) | 0) >= LOOPBACK_FRAMES || length > pool.slotSizeBytes;
     const slot = full ? -1 : pool.allocSlot();
-    if (slot < 0) this.dropped++;
+    if (slot < 0) this.stackCounters[LOOPBACK_FULL]!++;
     else {
       const start = pool.slotOffset(slot);
       let at = start;

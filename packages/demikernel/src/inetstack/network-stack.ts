@@ -6,35 +6,36 @@ import { type PacketDevice, ReceiveBurst, RX_CONTINUES } from '../runtime/packet
 import type { Queue } from '../runtime/queue.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Arp, type ArpOptions, type NeighbourSource } from './arp/arp.ts';
+import {
+  BROADCAST_HIGH,
+  BROADCAST_LOW,
+  ETHERNET_COUNTERS,
+  ETHERNET_HEADER_BYTES,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  GROUP_BIT,
+  MULTI_BUFFER,
+  MULTICAST,
+  macHighOf,
+  macLowOf,
+  OTHER_STATION,
+  RECEIVED,
+  TRUNCATED,
+  UNICAST_IN_BROADCAST,
+  UNKNOWN_TYPE,
+} from './ethernet.ts';
 import { Icmp, type IcmpOptions } from './icmp/icmp.ts';
 import { Ipv4Input } from './ipv4/input.ts';
 import { Ipv4Output } from './ipv4/output.ts';
 import type { ReassemblyOptions } from './ipv4/reassembly.ts';
 import { Routing, type StaticRoute } from './ipv4/routing.ts';
-import { LoopbackDevice, macHighOf, macLowOf } from './loopback.ts';
+import { LoopbackDevice } from './loopback.ts';
 import type { PortReservation } from './port-reservation.ts';
 import type { TcpOptions } from './tcp/tcp-configuration.ts';
 import { TcpLayer } from './tcp/tcp-layer.ts';
 import { UdpLayer, type UdpOptions } from './udp/udp-layer.ts';
 
-export const ETHERNET_COUNTERS = [
-  'received',
-  'truncated',
-  'otherStation',
-  'multicast',
-  'unknownType',
-  'multiBuffer',
-] as const;
-const RECEIVED = 0;
-const TRUNCATED = 1;
-const OTHER_STATION = 2;
-const MULTICAST = 3;
-const UNKNOWN_TYPE = 4;
-const MULTI_BUFFER = 5;
-
-const HEADER_BYTES = 14;
-const ETHERTYPE_IPV4 = 0x0800;
-const ETHERTYPE_ARP = 0x0806;
+export { ETHERNET_COUNTERS } from './ethernet.ts';
 
 export interface NetworkStackOptions {
   device: PacketDevice;
@@ -89,7 +90,8 @@ export class NetworkStack {
     this.runtime = runtime;
     this.pool = device.pool;
     this.address = address | 0;
-    this.device = new LoopbackDevice(device);
+    this.counters = runtime.metrics.counters('ethernet', ETHERNET_COUNTERS);
+    this.device = new LoopbackDevice(device, this.counters);
     this.arp = new Arp(this.device, runtime, this.address, options.neighbours, options.arp);
     this.routing = new Routing(this.device, runtime, this.arp, options);
     this.output = new Ipv4Output(this.device, runtime, this.arp, this.routing);
@@ -106,7 +108,6 @@ export class NetworkStack {
       sharedAddress,
       options.reassembly,
     );
-    this.counters = runtime.metrics.counters('ethernet', ETHERNET_COUNTERS);
     this.view = this.pool.region.view;
     this.burst = new ReceiveBurst();
     this.macHigh = macHighOf(device.macAddress);
@@ -171,22 +172,35 @@ export class NetworkStack {
       this.drop(offset, MULTI_BUFFER);
       return;
     }
-    if (lengthBytes < HEADER_BYTES) {
+    if (lengthBytes < ETHERNET_HEADER_BYTES) {
       this.drop(offset, TRUNCATED);
       return;
     }
     const high = view.getInt32(offset);
     const low = view.getUint16(offset + 4);
-    if ((high !== this.macHigh || low !== this.macLow) && (high !== -1 || low !== 0xffff)) {
-      // The lowest bit of the first byte marks group addresses.
-      this.drop(offset, (high & 0x01000000) !== 0 ? MULTICAST : OTHER_STATION);
+    if ((high !== this.macHigh || low !== this.macLow) && !this.isHeard(offset, lengthBytes, high, low))
       return;
-    }
     this.counters[RECEIVED]!++;
     const type = view.getUint16(offset + 12);
-    if (type === ETHERTYPE_IPV4) this.input.receive(offset + HEADER_BYTES, lengthBytes - HEADER_BYTES, flags);
-    else if (type === ETHERTYPE_ARP) this.arp.receive(offset + HEADER_BYTES, lengthBytes - HEADER_BYTES);
+    const payload = offset + ETHERNET_HEADER_BYTES;
+    const payloadBytes = lengthBytes - ETHERNET_HEADER_BYTES;
+    if (type === ETHERTYPE_IPV4) this.input.receive(payload, payloadBytes, flags);
+    else if (type === ETHERTYPE_ARP) this.arp.receive(payload, payloadBytes);
     else this.drop(offset, UNKNOWN_TYPE);
+  }
+
+  /** Whether a frame that is not for us alone is for us at all; dropped if not. */
+  private isHeard(offset: number, lengthBytes: number, high: number, low: number): boolean {
+    if (high !== BROADCAST_HIGH || low !== BROADCAST_LOW) {
+      this.drop(offset, (high & GROUP_BIT) !== 0 ? MULTICAST : OTHER_STATION);
+      return false;
+    }
+    // A broadcast frame must hold a broadcast packet (RFC 1122 section 3.3.6).
+    const { view, routing } = this;
+    const isIpv4 = lengthBytes >= 34 && view.getUint16(offset + 12) === ETHERTYPE_IPV4;
+    if (!isIpv4 || routing.isBroadcast(view.getInt32(offset + 30))) return true;
+    this.drop(offset, UNICAST_IN_BROADCAST);
+    return false;
   }
 
   private drop(offset: number, counter: number): void {

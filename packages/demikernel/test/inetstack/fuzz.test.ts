@@ -11,10 +11,14 @@ import {
   fragments,
   icmp,
   icmpFrame,
+  ip,
   ipv4,
   OUR_IP,
   PEER_IP,
   PEER_MAC,
+  plainChecksum,
+  u8,
+  u16,
   udp,
   udpFrame,
 } from './frames.ts';
@@ -30,7 +34,22 @@ const ours = ipv4(
     destination: PEER_IP,
   },
 );
-const segment = Buffer.from('0fa00050000000010000000050020100000000000204' + '05b40103030a', 'hex');
+/** Segments of a connection to port 80: SYN with options, data, FIN, RST. */
+function tcp(flags: number, sequence: number, body: Uint8Array, options = ''): Buffer {
+  const extra = Buffer.from(options, 'hex');
+  const header = Buffer.concat([
+    u16(4000, 80),
+    u16(0, sequence, 0, 1),
+    u8((20 + extra.length) << 2, flags),
+    u16(0x4000, 0, 0),
+    extra,
+  ]);
+  const bytes = Buffer.concat([header, body]);
+  const pseudo = Buffer.concat([ip(PEER_IP), ip(OUR_IP), u8(0, 6), u16(bytes.length)]);
+  bytes.writeUInt16BE(plainChecksum(Buffer.concat([pseudo, bytes])), 16);
+  return ethernet(ipv4(bytes, { protocol: 6 }));
+}
+
 const corpus: Buffer[] = [
   udpFrame(Buffer.from('valid')),
   udpFrame(Buffer.alloc(1400), { checksum: 0 }),
@@ -43,7 +62,11 @@ const corpus: Buffer[] = [
   icmpFrame(icmp(11, 0, 0, ours)),
   ethernet(arp(1, PEER_MAC, PEER_IP, '000000000000', OUR_IP), 0x0806, 'ffffffffffff'),
   ethernet(arp(2, PEER_MAC, PEER_IP, '02aabbccdd01', OUR_IP), 0x0806),
-  ethernet(ipv4(segment, { protocol: 6 })),
+  tcp(2, 0, Buffer.alloc(0), '020405b40402080a000000010000000001030307'),
+  tcp(0x10, 1, Buffer.from('data')),
+  tcp(0x18, 5, Buffer.alloc(1000), '0101080a0000000200000001'),
+  tcp(0x11, 1005, Buffer.alloc(0)),
+  tcp(4, 1, Buffer.alloc(0)),
 ];
 
 function mutate(frame: Buffer, random: SeededRandom): Buffer {
@@ -70,19 +93,26 @@ function mutate(frame: Buffer, random: SeededRandom): Buffer {
         if (at + 1 < bytes.length) bytes.writeUInt16BE([0, 1, 0xffff, 0x8000, 20][random.below(5)]!, at);
     }
   }
-  // Most mutations would end at the header checksum; let half of them come further.
-  if (random.below(2) === 0 && bytes.length >= 34) repair(bytes);
+  // Most mutations would end at a checksum; let many of them come further.
+  if (random.below(2) === 0 && bytes.length >= 34) repair(bytes, random.below(4) > 0);
   return bytes;
 }
 
-function repair(bytes: Buffer): void {
+/** Makes the header's checksum right, and the transport's. */
+function repair(bytes: Buffer, transport: boolean): void {
   const headerBytes = (bytes[14]! & 15) * 4;
-  if (bytes.length < 14 + headerBytes || headerBytes < 20) return;
+  const start = 14 + headerBytes;
+  if (bytes.length < start || headerBytes < 20) return;
   bytes.writeUInt16BE(0, 24);
-  let sum = 0;
-  for (let i = 0; i < headerBytes; i += 2) sum += bytes.readUInt16BE(14 + i);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  bytes.writeUInt16BE(~sum & 0xffff, 24);
+  bytes.writeUInt16BE(plainChecksum(bytes.subarray(14, start)), 24);
+  const total = bytes.readUInt16BE(16);
+  const field = { 1: 2, 6: 16, 17: 6 }[bytes[23]!];
+  const payload = bytes.subarray(start, 14 + total);
+  if (!transport || field === undefined || payload.length < field + 2) return;
+  payload.writeUInt16BE(0, field);
+  const pseudo = Buffer.concat([bytes.subarray(26, 34), u8(0, bytes[23]!), u16(payload.length)]);
+  const summed = bytes[23] === 1 ? payload : Buffer.concat([pseudo, payload]);
+  payload.writeUInt16BE(plainChecksum(summed), field);
 }
 
 function withQueues(): StackFixture {

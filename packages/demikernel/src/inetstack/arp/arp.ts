@@ -5,9 +5,9 @@ import type { PacketDevice } from '../../runtime/packet-device.ts';
 import { Frame } from '../../runtime/packet-device.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
+import { ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, macHighOf, macLowOf } from '../ethernet.ts';
 import { FlowTable } from '../flow-table.ts';
 import type { Route, RouteListener } from '../ipv4/route.ts';
-import { macHighOf, macLowOf } from '../loopback.ts';
 import {
   NEIGHBOUR_FAILED,
   NEIGHBOUR_INCOMPLETE,
@@ -71,7 +71,6 @@ export interface ArpOptions {
   holdDownUs?: number;
 }
 
-const ETHERNET_BYTES = 14;
 const DEFERRED = 1;
 
 /** Neighbours by address, and the protocol that finds them. */
@@ -364,11 +363,21 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     view.setUint16(offset + 4, toLow);
     view.setInt32(offset + 6, this.ownHigh);
     view.setUint16(offset + 10, this.ownLow);
-    view.setUint16(offset + 12, 0x0806);
+    view.setUint16(offset + 12, ETHERTYPE_ARP);
     const { address, ownHigh, ownLow } = this;
-    writeArp(view, offset + ETHERNET_BYTES, opcode, ownHigh, ownLow, address, targetHigh, targetLow, target);
+    writeArp(
+      view,
+      offset + ETHERNET_HEADER_BYTES,
+      opcode,
+      ownHigh,
+      ownLow,
+      address,
+      targetHigh,
+      targetLow,
+      target,
+    );
     frame.clear();
-    frame.append(offset, ETHERNET_BYTES + PACKET_BYTES);
+    frame.append(offset, ETHERNET_HEADER_BYTES + PACKET_BYTES);
     device.transmit(frame);
     this.counters[opcode === ARP_REQUEST ? REQUESTS_SENT : REPLIES_SENT]!++;
   }

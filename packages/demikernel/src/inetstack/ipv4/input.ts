@@ -152,7 +152,9 @@ export class Ipv4Input {
   ): void {
     const valid = flags & RX_CHECKSUM_VALID;
     if (protocol === PROTOCOL_TCP) {
-      this.tcp.receive(ipOffset, offset, lengthBytes, source, destination, valid);
+      // No connection is with a group of hosts (RFC 1122 section 4.2.3.10).
+      if (this.routing.isBroadcast(destination)) this.drop(ipOffset, NOT_FOR_US);
+      else this.tcp.receive(ipOffset, offset, lengthBytes, source, destination, valid);
     } else if (protocol === PROTOCOL_UDP) {
       this.udp.receive(ipOffset, offset, lengthBytes, source, destination, valid);
     } else if (protocol === PROTOCOL_ICMP) {

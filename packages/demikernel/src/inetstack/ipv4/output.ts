@@ -4,8 +4,8 @@ import type { SlotPool } from '@demikernel/memory';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Arp } from '../arp/arp.ts';
+import { macHighOf, macLowOf } from '../ethernet.ts';
 import { FrameBuilder } from '../frame-builder.ts';
-import { macHighOf, macLowOf } from '../loopback.ts';
 import { type Route, type RouteListener, TIME_TO_LIVE } from './route.ts';
 import type { Routing } from './routing.ts';
 

@@ -5,9 +5,9 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
 import type { Arp } from '../arp/arp.ts';
 import { NEIGHBOUR_PERMANENT, Neighbour } from '../arp/neighbour.ts';
+import { macHighOf, macLowOf } from '../ethernet.ts';
 import { FlowTable } from '../flow-table.ts';
 import { largestPacketBytes } from '../frame-builder.ts';
-import { macHighOf, macLowOf } from '../loopback.ts';
 import { Route } from './route.ts';
 
 /** 255.255.255.255. */
