@@ -115,12 +115,16 @@ abstract class DerivedQueue extends PlainQueue implements CompletionSink, Deferr
   runDeferred(): void {
     this.scheduled = false;
     let next: Operation | undefined;
-    for (let inner = this.completedInner.head; inner !== undefined; inner = next) {
-      next = inner.next;
-      if (inner.opcode === OP_PUSH) this.finishInnerPush(inner);
-      else if (this.closed || this.outerPops.head !== undefined) this.finishInnerPop(inner);
+    try {
+      for (let inner = this.completedInner.head; inner !== undefined; inner = next) {
+        next = inner.next;
+        if (inner.opcode === OP_PUSH) this.finishInnerPush(inner);
+        else if (this.closed || this.outerPops.head !== undefined) this.finishInnerPop(inner);
+      }
+    } finally {
+      // Also when the application's function has thrown: the pop that it was called for still waits.
+      if (!this.closed) this.runPops();
     }
-    if (!this.closed) this.runPops();
   }
 
   private finishInnerPush(inner: Operation): void {

@@ -373,9 +373,9 @@ test(
   'options come back as they were set',
   onCatnap(os => {
     const { client } = connectedPair(os);
-    assert.equal(os.getsockopt(client, 'noDelay'), true, 'the default');
-    os.setsockopt(client, 'noDelay', false);
-    assert.equal(os.getsockopt(client, 'noDelay'), false);
+    assert.equal(os.getsockopt(client, 'noDelay'), false, 'the default');
+    os.setsockopt(client, 'noDelay', true);
+    assert.equal(os.getsockopt(client, 'noDelay'), true);
     os.setsockopt(client, 'keepAlive', true);
     os.setsockopt(client, 'keepAliveIdleUs', 30_000_000);
     os.setsockopt(client, 'keepAliveIntervalUs', 1_500_000);

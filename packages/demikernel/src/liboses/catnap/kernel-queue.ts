@@ -103,13 +103,9 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
     this.family = family;
     this.watched = false;
     this.localName.setIpv4(0, 0);
-    this.prepare();
     if (this.chosen !== undefined) for (const [name, value] of this.chosen) setKernelOption(fd, name, value);
     return 0;
   }
-
-  /** Options that every socket of this type starts with. */
-  protected prepare(): void {}
 
   /** Begins to watch the socket. 0 or an errno. */
   protected watch(): number {
@@ -120,6 +116,11 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
 
   override getOption(name: SocketOptionName): number | boolean | undefined {
     return this.fd < 0 ? undefined : kernelOption(this.fd, name);
+  }
+
+  /** Whether the application has set an option itself. */
+  protected hasChosen(name: SocketOptionName): boolean {
+    return this.chosen?.has(name) === true;
   }
 
   override setOption(name: SocketOptionName, value: number | boolean): number {

@@ -2,6 +2,7 @@
 
 import {
   acceptSocket,
+  bindSocket,
   connectSocket,
   EINTR,
   EMFILE,
@@ -10,7 +11,6 @@ import {
   EPOLLIN,
   EPOLLOUT,
   EPOLLRDHUP,
-  IPPROTO_TCP,
   listenSocket,
   SO_REUSEADDR,
   SOCK_STREAM,
@@ -19,7 +19,6 @@ import {
   setSocketOption,
   shutdownSocket,
   socketError,
-  TCP_NODELAY,
 } from '@demikernel/native/kernel';
 import {
   EAGAIN,
@@ -117,21 +116,17 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     this.timer = new Timer(this, 0);
     this.lingerUs = -1;
     this.lingerEndUs = 0;
-    this.prepare();
-  }
-
-  protected override prepare(): void {
-    // Services are here for latency: small messages leave at once unless told otherwise.
-    setSocketOption(this.fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    // A restarted service must not wait for its predecessor's connections to leave TIME_WAIT.
-    setSocketOption(this.fd, SOL_SOCKET, SO_REUSEADDR, 1);
   }
 
   // ---- set-up ----
 
   override bind(address: SocketAddress): number {
     if (this.state !== FRESH) return EINVAL;
-    return super.bind(address);
+    const errno = this.suit(address);
+    if (errno !== 0) return errno;
+    // A restarted service must not wait for its predecessor's connections to leave TIME_WAIT.
+    if (!this.hasChosen('reuseAddress')) setSocketOption(this.fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    return -bindSocket(this.fd, this.host.scratch);
   }
 
   override listen(backlog: number): number {
