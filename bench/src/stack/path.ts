@@ -1,5 +1,7 @@
 // What every measured path of the stack benchmark is: something that can be run for a number of packets.
 
+import { CLOCK_THREAD_CPUTIME_ID, Clock, platformRefusal } from '@demikernel/native/kernel';
+
 export interface StackPath {
   /** Parameters of its row. */
   readonly system: string;
@@ -17,37 +19,45 @@ export interface StackPath {
   figures?(): Record<string, number>;
 }
 
-/** Times blocks. The median block is what a machine that stands still now and then cannot spoil. */
+/**
+ * Times blocks, in processor time of this thread where the kernel tells it, so that others on the machine are not counted.
+ * The median block is what a machine that stands still now and then cannot spoil.
+ */
 export class BlockTimer {
   private readonly nanoseconds: Float64Array;
   private count: number;
-  private startedMs: number;
+  private startedUs: number;
+  private readonly clock: Clock | undefined;
   private readonly enabled: boolean;
 
   /** @param capacity blocks that are remembered; later ones are not timed. 0: no timing, and nothing allocated */
   constructor(capacity: number) {
     this.nanoseconds = new Float64Array(capacity);
     this.count = 0;
-    this.startedMs = 0;
+    this.startedUs = 0;
     this.enabled = capacity > 0;
+    this.clock =
+      this.enabled && platformRefusal() === undefined ? new Clock(CLOCK_THREAD_CPUTIME_ID) : undefined;
   }
 
   start(): void {
-    if (this.enabled) this.startedMs = performance.now();
+    if (this.enabled) this.startedUs = this.nowUs();
   }
 
   stop(packets: number): void {
     if (!this.enabled || this.count === this.nanoseconds.length) return;
-    this.nanoseconds[this.count++] = ((performance.now() - this.startedMs) * 1e6) / packets;
-  }
-
-  clear(): void {
-    this.count = 0;
+    this.nanoseconds[this.count++] = ((this.nowUs() - this.startedUs) * 1000) / packets;
   }
 
   /** Nanoseconds per packet of the median block; NaN without blocks. */
   get median(): number {
     const sorted = this.nanoseconds.slice(0, this.count).sort();
     return sorted[this.count >> 1] ?? Number.NaN;
+  }
+
+  private nowUs(): number {
+    if (this.clock === undefined) return performance.now() * 1000;
+    this.clock.read();
+    return this.clock.us[0]!;
   }
 }

@@ -194,13 +194,18 @@ export class EchoPath implements StackPath {
   }
 
   private echo(): void {
-    const { client, clientQd, clientSet, clock, server, serverQd, serverSet } = this.pair;
+    const { client, clientQd, clientSet, clock, server } = this.pair;
     const array = client.alloc(this.sizeBytes)!;
     clientSet.add(client.push(clientQd, array));
     array.free();
     let received = 0;
     for (let turn = 0; received < this.sizeBytes; turn++) {
       if (turn > PATIENCE) throw new Error('an echo never came back');
+      // Each turn sends what the one before has produced, then receives.
+      client.poll();
+      server.poll();
+      this.answer();
+      server.poll();
       client.poll();
       for (let result = clientSet.take(); result !== undefined; result = clientSet.take()) {
         if (result.opcode === OP_PUSH) continue;
@@ -208,18 +213,20 @@ export class EchoPath implements StackPath {
         result.array!.free();
         clientSet.add(client.pop(clientQd));
       }
-      server.poll();
-      for (let result = serverSet.take(); result !== undefined; result = serverSet.take()) {
-        if (result.opcode === OP_PUSH) continue;
-        const request = result.array!;
-        const { address } = result;
-        serverSet.add(
-          this.datagrams ? server.pushTo(serverQd, request, address) : server.push(serverQd, request),
-        );
-        request.free();
-        serverSet.add(server.pop(serverQd));
-      }
       clock.advance(TURN_US);
+    }
+  }
+
+  private answer(): void {
+    const { server, serverQd, serverSet } = this.pair;
+    for (let result = serverSet.take(); result !== undefined; result = serverSet.take()) {
+      if (result.opcode === OP_PUSH) continue;
+      const request = result.array!;
+      serverSet.add(
+        this.datagrams ? server.pushTo(serverQd, request, result.address) : server.push(serverQd, request),
+      );
+      request.free();
+      serverSet.add(server.pop(serverQd));
     }
   }
 }
