@@ -175,7 +175,10 @@ for (const [segment, answers] of CLOSED_ROWS) {
     script.end();
   });
   test(`no connection on a shared address: ${segment} -> silence`, () => {
-    const script = new TcpScript({ sharedAddress: true, ports: { reserve: (_, port) => port, release() {} } });
+    const script = new TcpScript({
+      sharedAddress: true,
+      ports: { reserve: (_, port) => port, release() {} },
+    });
     assert.deepEqual(script.inject(segment), []);
     script.end();
   });

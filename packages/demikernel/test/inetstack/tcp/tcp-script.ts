@@ -3,15 +3,15 @@
 //   '<flags> <seq>:<end>(<length>) ack <ack>'   for example 'A 1:11(10) ack 1', 'S 0:0(0)', 'FA 1:1(0) ack 1'
 
 import assert from 'node:assert/strict';
+import type { TcpConnection } from '../../../src/inetstack/tcp/connection.ts';
 import { TCP_COUNTERS } from '../../../src/inetstack/tcp/counters.ts';
 import { STATE_NAMES } from '../../../src/inetstack/tcp/states.ts';
 import type { TcpOptions } from '../../../src/inetstack/tcp/tcp-configuration.ts';
-import type { TcpConnection } from '../../../src/inetstack/tcp/connection.ts';
 import type { TcpQueue } from '../../../src/inetstack/tcp/tcp-queue.ts';
 import { OP_ACCEPT, OP_COMPLETE, type Operation } from '../../../src/runtime/operation.ts';
 import { SHUT_WR } from '../../../src/runtime/queue.ts';
 import { parseSocketAddress } from '../../../src/runtime/socket-address.ts';
-import { ethernet, ip, ipv4, OUR_IP, PEER_IP, parse, plainChecksum, u16, u8 } from '../frames.ts';
+import { ethernet, ip, ipv4, OUR_IP, PEER_IP, parse, plainChecksum, u8, u16 } from '../frames.ts';
 import { type FixtureOptions, StackFixture } from '../stack-fixture.ts';
 
 export const PEER_PORT = 4000;
@@ -118,6 +118,12 @@ export class TcpScript extends StackFixture {
     return operation;
   }
 
+  /** Gives a finished operation's result up, and keeps a pending one for the end. */
+  keepOrFinish(operation: Operation): void {
+    if (operation.state === OP_COMPLETE) this.finish(operation);
+    else this.keep(operation);
+  }
+
   /** Sends what the text says and does a turn; returns what came back, as text. */
   inject(text: string, extra: Partial<Tcp> = {}): string[] {
     const match = /^([FSRPAU]+|-) (-?\d+)(?:\((\d+)\))?(?: ack (-?\d+))?(?: win (\d+))?$/.exec(text);
@@ -163,7 +169,7 @@ export class TcpScript extends StackFixture {
     if (flags.includes('S')) this.iss = seq;
     const headerBytes = (segment[12]! >> 4) * 4;
     const length = segment.length - headerBytes;
-    const at = flags.includes('R') && !flags.includes('A') ? (seq - this.iss) | 0 : (seq - this.iss) | 0;
+    const at = (seq - this.iss) | 0;
     const ack = (segment.readInt32BE(8) - PEER_ISS) | 0;
     return `${flags} ${at}(${length})${flags.includes('A') ? ` ack ${ack}` : ''}`;
   }
