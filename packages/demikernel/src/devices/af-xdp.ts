@@ -4,24 +4,28 @@
 import { SlotPool } from '@demikernel/memory';
 import {
   AfXdpSocket,
-  type AfXdpStatistics,
   libc,
   mapRegion,
   XDP_PACKET_HEADROOM_BYTES,
   XDP_PKT_CONTD,
-  XDP_TX_METADATA,
-  XDP_TX_METADATA_BYTES,
-  XDP_TXMD_FLAGS_CHECKSUM,
 } from '@demikernel/native/kernel';
 import {
-  type DeviceCounters,
   type Frame,
   MAX_FRAME_SEGMENTS,
   type PacketDevice,
   RECEIVE_BURST,
   type ReceiveBurst,
 } from '../runtime/packet-device.ts';
+import {
+  AfXdpCounters,
+  RECEIVED_BYTES,
+  RECEIVED_FRAMES,
+  TRANSMIT_DROPPED,
+  TRANSMITTED_BYTES,
+  TRANSMITTED_FRAMES,
+} from './af-xdp-counters.ts';
 import { completeChecksum } from './frame-checksum.ts';
+import { TransmitMetadata } from './transmit-metadata.ts';
 
 const ETHERNET_HEADER_BYTES = 14;
 /** Refill when this many slots are missing: the fill ring's index is published once for all of them. */
@@ -63,56 +67,6 @@ export interface AfXdpDeviceOptions {
   debug?: boolean;
 }
 
-const RECEIVED_FRAMES = 0;
-const RECEIVED_BYTES = 1;
-const TRANSMITTED_FRAMES = 2;
-const TRANSMITTED_BYTES = 3;
-const TRANSMIT_DROPPED = 4;
-
-/** Counts in doubles of a typed array, which an increment does not box; drops are asked of the kernel when read. */
-class AfXdpCounters implements DeviceCounters {
-  readonly values: Float64Array;
-  private readonly socket: AfXdpSocket;
-  private last: AfXdpStatistics;
-
-  constructor(socket: AfXdpSocket) {
-    this.values = new Float64Array(5);
-    this.socket = socket;
-    this.last = socket.statistics();
-  }
-
-  get receivedFrames(): number {
-    return this.values[RECEIVED_FRAMES]!;
-  }
-
-  get receivedBytes(): number {
-    return this.values[RECEIVED_BYTES]!;
-  }
-
-  get transmittedFrames(): number {
-    return this.values[TRANSMITTED_FRAMES]!;
-  }
-
-  get transmittedBytes(): number {
-    return this.values[TRANSMITTED_BYTES]!;
-  }
-
-  get receiveDropped(): number {
-    const { receiveDropped, receiveInvalidDescriptors, receiveRingFull, fillRingEmpty } = this.kernel();
-    return receiveDropped + receiveInvalidDescriptors + receiveRingFull + fillRingEmpty;
-  }
-
-  get transmitDropped(): number {
-    return this.values[TRANSMIT_DROPPED]! + this.kernel().transmitInvalidDescriptors;
-  }
-
-  /** The socket's own statistics; the last ones seen once it is closed. */
-  kernel(): AfXdpStatistics {
-    if (!this.socket.isClosed) this.last = this.socket.statistics();
-    return this.last;
-  }
-}
-
 /**
  * A queue of a network device by AF_XDP.
  *
@@ -141,7 +95,7 @@ export class AfXdpDevice implements PacketDevice {
   private readonly ownsPool: boolean;
   private readonly held: Uint16Array;
   private readonly done: Int32Array;
-  private readonly slotMask: number;
+  private readonly metadata: TransmitMetadata | undefined;
   private readonly fillTarget: number;
   /** Slots that the kernel has for receiving. */
   private supplied: number;
@@ -207,7 +161,7 @@ export class AfXdpDevice implements PacketDevice {
     this.ownsPool = sharedWith === undefined;
     this.held = new Uint16Array(pool.slotCount);
     this.done = new Int32Array(COMPLETION_BURST);
-    this.slotMask = pool.slotSizeBytes - 1;
+    this.metadata = socket.transmitMetadata ? new TransmitMetadata(pool, socket.multiBuffer) : undefined;
     this.fillTarget = Math.min(options.fillSlots ?? ringEntries, ringEntries, pool.slotCount >> 1);
     this.supplied = 0;
     this.inFlight = 0;
@@ -254,14 +208,18 @@ export class AfXdpDevice implements PacketDevice {
   transmit(frame: Frame): void {
     const { socket, held } = this;
     const shift = this.pool.slotShift;
-    if (this.transmitChecksum && !this.placed(frame)) {
+    const { metadata } = this;
+    if (metadata !== undefined && !metadata.placed(frame)) {
       this.values[TRANSMIT_DROPPED] = this.values[TRANSMIT_DROPPED]! + 1;
       for (let i = 0; i < frame.count; i++) this.pool.release(frame.offset[i]! >> shift);
       return;
     }
     const last = frame.count - 1;
     let options = 0;
-    if (frame.checksumStart !== 0) options = this.requestChecksum(frame);
+    if (frame.checksumStart !== 0) {
+      if (metadata === undefined) completeChecksum(this.pool.region.view, frame);
+      else options = metadata.request(frame);
+    }
     let bytes = 0;
     for (let i = 0; i <= last; i++) {
       const offset = frame.offset[i]!;
@@ -302,60 +260,6 @@ export class AfXdpDevice implements PacketDevice {
     }
     held.fill(0);
     if (this.ownsPool) pool.region.release();
-  }
-
-  /**
-   * With metadata on, the kernel wants room for it in front of every descriptor, used or not (xp_aligned_validate_desc), and
-   * never completes one it finds invalid. Segments that start too early in their slot are moved here; rare.
-   */
-  private placed(frame: Frame): boolean {
-    for (let i = 0; i < frame.count; i++) {
-      if ((frame.offset[i]! & this.slotMask) < XDP_TX_METADATA_BYTES && !this.move(frame, i)) return false;
-    }
-    return true;
-  }
-
-  private move(frame: Frame, index: number): boolean {
-    const { pool } = this;
-    const offset = frame.offset[index]!;
-    const length = frame.length[index]!;
-    const moved = Math.min(length, pool.slotSizeBytes - XDP_TX_METADATA_BYTES);
-    const grows = moved < length;
-    if (grows && (frame.count === MAX_FRAME_SEGMENTS || !this.socket.multiBuffer)) return false;
-    const slot = pool.allocReserved();
-    if (slot < 0) return false;
-    const to = pool.slotOffset(slot) + XDP_TX_METADATA_BYTES;
-    pool.region.bytes.copyWithin(to, offset, offset + moved);
-    frame.offset[index] = to;
-    frame.length[index] = moved;
-    if (!grows) {
-      pool.release(offset >> pool.slotShift);
-      return true;
-    }
-    // What is left over stays where it is, far enough behind the start of its slot.
-    frame.offset.copyWithin(index + 2, index + 1, frame.count);
-    frame.length.copyWithin(index + 2, index + 1, frame.count);
-    frame.offset[index + 1] = offset + moved;
-    frame.length[index + 1] = length - moved;
-    frame.count++;
-    return true;
-  }
-
-  /** Puts the metadata in front of the first segment; without it, writes the checksum itself. */
-  private requestChecksum(frame: Frame): number {
-    const { view } = this.pool.region;
-    if (!this.transmitChecksum || frame.checksumStart + frame.checksumOffset + 2 > frame.length[0]!) {
-      completeChecksum(view, frame);
-      return 0;
-    }
-    const at = frame.offset[0]! - XDP_TX_METADATA_BYTES;
-    view.setInt32(at, XDP_TXMD_FLAGS_CHECKSUM, true);
-    view.setInt32(at + 4, 0, true);
-    view.setInt32(at + 8, frame.checksumStart | (frame.checksumOffset << 16), true);
-    view.setInt32(at + 12, 0, true);
-    view.setInt32(at + 16, 0, true);
-    view.setInt32(at + 20, 0, true);
-    return XDP_TX_METADATA;
   }
 
   private send(): void {

@@ -3,57 +3,26 @@
 // Sources: linux/if_xdp.h, Documentation/networking/af_xdp.rst, Documentation/networking/xsk-tx-metadata.rst.
 
 import type { Region } from '@demikernel/memory';
-import { DemiError } from '@demikernel/memory';
 import * as rings from './af-xdp-ring.ts';
 import { XdpRing } from './af-xdp-ring.ts';
+import * as setup from './af-xdp-setup.ts';
 import { closeDescriptor } from './descriptor.ts';
-import { EAGAIN, EBUSY, EINVAL, ENETDOWN, ENOBUFS, EOPNOTSUPP, EPERM, systemError } from './errno.ts';
+import { EAGAIN, EBUSY, ENOBUFS } from './errno.ts';
 import type { LibC } from './library.ts';
 import { errno, libc } from './library.ts';
 
-const AF_XDP = 44;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_SNDBUFFORCE = 32;
-const SOL_XDP = 283;
+export { XDP_TX_METADATA_BYTES } from './af-xdp-setup.ts';
+
 const MSG_DONTWAIT = 0x40;
-
-// linux/if_xdp.h: socket options
-const XDP_MMAP_OFFSETS = 1;
-const XDP_RX_RING = 2;
-const XDP_TX_RING = 3;
-const XDP_UMEM_REG = 4;
-const XDP_UMEM_FILL_RING = 5;
-const XDP_UMEM_COMPLETION_RING = 6;
-const XDP_STATISTICS = 7;
-const XDP_OPTIONS = 8;
-const XDP_MAX_TX_SKB_BUDGET = 9;
-
-// sxdp_flags
-const XDP_SHARED_UMEM = 1;
-const XDP_COPY = 2;
-const XDP_ZEROCOPY = 4;
-const XDP_USE_NEED_WAKEUP = 8;
-const XDP_USE_SG = 16;
-
-// xdp_umem_reg.flags
-const XDP_UMEM_TX_SW_CSUM = 2;
-const XDP_UMEM_TX_METADATA_LEN = 4;
 
 /** Descriptor option: the frame goes on in the next descriptor. */
 export const XDP_PKT_CONTD = 1;
 /** Descriptor option: transmit metadata lies in the {@link XDP_TX_METADATA_BYTES} bytes in front of the frame. */
 export const XDP_TX_METADATA = 2;
-/** `struct xsk_tx_metadata` up to what the kernel asks for: flags u64, then a union of 16 bytes. */
-export const XDP_TX_METADATA_BYTES = 24;
 /** `xsk_tx_metadata.flags`: compute the checksum that csum_start and csum_offset (u16 at 8 and 10) describe. */
 export const XDP_TXMD_FLAGS_CHECKSUM = 2;
 /** What the kernel keeps free in front of every received frame (XDP_PACKET_HEADROOM). */
 export const XDP_PACKET_HEADROOM_BYTES = 256;
-
-// A frame in copy mode is an skb until the other side has taken it: the default 208 KiB would hold 90 of them.
-const SEND_BUFFER_BYTES = 16 * 1024 * 1024;
 
 /** What an {@link AfXdpSocket} is made from. Ring sizes are powers of two. */
 export interface AfXdpOptions {
@@ -130,26 +99,30 @@ export class AfXdpSocket {
     this.multiBuffer = multiBuffer;
     this.transmitMetadata = sharedWith?.transmitMetadata ?? (options.transmitChecksum ?? 'none') !== 'none';
     this.closed = false;
-    const fd = this.c.socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-    if (fd === -1) {
-      throw systemError('socket', { detail: 'opening an AF_XDP socket', capabilities: ['CAP_NET_RAW'] });
-    }
+    const fd = setup.openXdpSocket();
     this.descriptor = fd;
     const opened: XdpRing[] = [];
     try {
-      if (sharedWith === undefined) this.registerMemory(options);
+      if (sharedWith === undefined) {
+        setup.registerMemory(fd, {
+          region: options.region,
+          chunkBytes: this.chunkBytes,
+          headroomBytes: options.headroomBytes ?? 0,
+          transmitChecksum: options.transmitChecksum ?? 'none',
+        });
+      }
       const sizes = {
         fill: options.fillEntries ?? 2048,
         completion: options.completionEntries ?? 2048,
         receive: options.receiveEntries ?? 2048,
         transmit: options.transmitEntries ?? 2048,
       };
-      this.setNumber(XDP_UMEM_FILL_RING, sizes.fill, 'making the fill ring');
-      this.setNumber(XDP_UMEM_COMPLETION_RING, sizes.completion, 'making the completion ring');
-      this.setNumber(XDP_RX_RING, sizes.receive, 'making the receive ring');
-      this.setNumber(XDP_TX_RING, sizes.transmit, 'making the transmit ring');
+      setup.makeRing(fd, setup.XDP_UMEM_FILL_RING, sizes.fill, 'fill');
+      setup.makeRing(fd, setup.XDP_UMEM_COMPLETION_RING, sizes.completion, 'completion');
+      setup.makeRing(fd, setup.XDP_RX_RING, sizes.receive, 'receive');
+      setup.makeRing(fd, setup.XDP_TX_RING, sizes.transmit, 'transmit');
       const offsets = new DataView(new ArrayBuffer(4 * rings.RING_OFFSETS_BYTES));
-      this.get(XDP_MMAP_OFFSETS, offsets, 'finding the rings');
+      setup.readXdpOption(fd, setup.XDP_MMAP_OFFSETS, offsets, 'finding the rings');
       const open = (entries: number, entryWords: number, offsetsAt: number, pageOffset: number): XdpRing => {
         const ring = new XdpRing({ fd, entries, entryWords, offsets, offsetsAt, pageOffset });
         opened.push(ring);
@@ -169,11 +142,17 @@ export class AfXdpSocket {
         rings.TRANSMIT_RING_OFFSETS,
         rings.TRANSMIT_RING_PAGE_OFFSET,
       );
-      this.bind(options, sharedWith);
+      setup.bindXdpSocket(fd, {
+        interfaceIndex: options.interfaceIndex,
+        queue,
+        mode: options.mode ?? 'auto',
+        multiBuffer,
+        sharedWith: sharedWith?.descriptor,
+      });
       const granted = new DataView(new ArrayBuffer(4));
-      this.get(XDP_OPTIONS, granted, 'asking for the mode');
+      setup.readXdpOption(fd, setup.XDP_OPTIONS, granted, 'asking for the mode');
       this.zeroCopy = (granted.getUint32(0, true) & 1) !== 0;
-      this.widenTransmit(sizes.transmit);
+      setup.widenTransmit(fd, sizes.transmit);
     } catch (error) {
       for (const ring of opened) ring.close();
       closeDescriptor(fd);
@@ -284,7 +263,7 @@ export class AfXdpSocket {
   /** The kernel's counters; a system call. */
   statistics(): AfXdpStatistics {
     const raw = new DataView(new ArrayBuffer(48));
-    this.get(XDP_STATISTICS, raw, 'reading statistics');
+    setup.readXdpOption(this.descriptor, setup.XDP_STATISTICS, raw, 'reading statistics');
     const at = (index: number): number => Number(raw.getBigUint64(index * 8, true));
     return {
       receiveDropped: at(0),
@@ -309,89 +288,5 @@ export class AfXdpSocket {
     this.completion.close();
     this.receiveRing.close();
     this.transmitRing.close();
-  }
-
-  private registerMemory(options: AfXdpOptions): void {
-    const { region, transmitChecksum = 'none' } = options;
-    const raw = new DataView(new ArrayBuffer(32));
-    raw.setBigUint64(0, region.address, true);
-    raw.setBigUint64(8, BigInt(region.lengthBytes), true);
-    raw.setUint32(16, this.chunkBytes, true);
-    raw.setUint32(20, options.headroomBytes ?? 0, true);
-    if (transmitChecksum !== 'none') {
-      const software = transmitChecksum === 'software' ? XDP_UMEM_TX_SW_CSUM : 0;
-      raw.setUint32(24, XDP_UMEM_TX_METADATA_LEN | software, true);
-      raw.setUint32(28, XDP_TX_METADATA_BYTES, true);
-    }
-    if (this.c.setsockopt(this.descriptor, SOL_XDP, XDP_UMEM_REG, raw, raw.byteLength) === 0) return;
-    const number = errno();
-    const detail =
-      number === ENOBUFS
-        ? `locking ${region.lengthBytes} bytes: raise the limit with ulimit -l, or grant CAP_IPC_LOCK`
-        : `registering ${region.lengthBytes} bytes in chunks of ${this.chunkBytes}`;
-    throw systemError('setsockopt', { errno: number, detail });
-  }
-
-  private bind(options: AfXdpOptions, sharedWith: AfXdpSocket | undefined): void {
-    const { mode = 'auto' } = options;
-    const address = new DataView(new ArrayBuffer(16));
-    address.setUint16(0, AF_XDP, true);
-    address.setUint32(4, this.interfaceIndex, true);
-    address.setUint32(8, this.queue, true);
-    if (sharedWith === undefined) {
-      const copy = mode === 'copy' ? XDP_COPY : mode === 'zero-copy' ? XDP_ZEROCOPY : 0;
-      address.setUint16(2, copy | XDP_USE_NEED_WAKEUP | (this.multiBuffer ? XDP_USE_SG : 0), true);
-    } else {
-      // The mode, wake-up and multi-buffer flags are those of the first socket.
-      address.setUint16(2, XDP_SHARED_UMEM, true);
-      address.setUint32(12, sharedWith.descriptor, true);
-    }
-    if (this.c.bindBuffer(this.descriptor, address, 16) !== 0) throw this.bindRefused(errno(), mode);
-  }
-
-  private bindRefused(number: number, mode: string): DemiError {
-    const where = `queue ${this.queue} of interface ${this.interfaceIndex}`;
-    const cause = systemError('bind', {
-      errno: number,
-      detail: `binding to ${where}`,
-      capabilities: ['CAP_NET_RAW', 'CAP_NET_ADMIN'],
-    });
-    const because = (code: string, message: string): DemiError =>
-      new DemiError(code, message, { errno: number, errnoName: cause.errnoName, syscall: 'bind', cause });
-    if (number === EPERM) return cause;
-    if (number === EBUSY)
-      return because('ERR_DEMI_DEVICE_BUSY', `another AF_XDP socket has ${where}, see: ss -a --xdp`);
-    if (number === ENETDOWN) {
-      return because('ERR_DEMI_DEVICE_DOWN', `${where} is down, bring it up with: ip link set DEVICE up`);
-    }
-    if (number === EOPNOTSUPP || number === EINVAL) {
-      const wants = `${mode === 'zero-copy' ? 'zero-copy ' : ''}${this.multiBuffer ? 'multi-buffer ' : ''}`;
-      return because('ERR_DEMI_XDP_UNSUPPORTED', `${where} does not exist or takes no ${wants}AF_XDP socket`);
-    }
-    return cause;
-  }
-
-  /** More room under way in copy mode; both are best effort. */
-  private widenTransmit(transmitEntries: number): void {
-    const value = new Int32Array(1);
-    value[0] = SEND_BUFFER_BYTES;
-    this.c.setsockopt(this.descriptor, SOL_SOCKET, SO_SNDBUFFORCE, value, 4);
-    // Linux 6.17: frames that one sendto may send.
-    value[0] = transmitEntries;
-    this.c.setsockopt(this.descriptor, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, value, 4);
-  }
-
-  private setNumber(name: number, value: number, detail: string): void {
-    const raw = Int32Array.of(value);
-    if (this.c.setsockopt(this.descriptor, SOL_XDP, name, raw, 4) !== 0) {
-      throw systemError('setsockopt', { detail: `${detail} of ${value} entries` });
-    }
-  }
-
-  private get(name: number, into: DataView, detail: string): void {
-    const length = Int32Array.of(into.byteLength);
-    if (this.c.getsockopt(this.descriptor, SOL_XDP, name, into, length) !== 0) {
-      throw systemError('getsockopt', { detail });
-    }
   }
 }
