@@ -1,7 +1,7 @@
 // A veth pair between two namespaces of this test: our end for a device, the far end for the kernel's own stack.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import {
   addAddress,
   addNeighbour,
@@ -12,6 +12,7 @@ import {
   deleteNamespace,
   getLink,
   type Link,
+  listNamespaces,
   NetlinkSocket,
   openNamespace,
   runInNamespace,
@@ -37,6 +38,19 @@ export interface VethOptions {
   staticNeighbour?: boolean;
 }
 
+/** Removes pairs of tests that were killed before they could. */
+function sweep(): void {
+  for (const name of listNamespaces()) {
+    const pid = /^demi-(\d+)-[nf]\d+$/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    try {
+      deleteNamespace(name);
+    } catch {
+      // Not ours to remove, or somebody else was quicker.
+    }
+  }
+}
+
 export class VethPair {
   readonly near: string;
   readonly far: string;
@@ -49,6 +63,7 @@ export class VethPair {
   /** Makes the pair, or returns why this process may not. */
   static create(options: VethOptions = {}): VethPair | string {
     const { mtuBytes = 1500, queues = 1 } = options;
+    sweep();
     const pair = new VethPair(`demi-${process.pid}-n${made}`, `demi-${process.pid}-f${made++}`);
     try {
       createNamespace(pair.near);
