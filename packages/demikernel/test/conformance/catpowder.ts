@@ -44,6 +44,8 @@ async function openPair(veth: VethPair, device: 'af-xdp' | 'af-packet'): Promise
     client,
     serverAddress: SERVER_ADDRESS,
     clientAddress: CLIENT_ADDRESS,
+    // The fill and transmit rings are served in bursts.
+    deviceSlackSlots: 128,
     drive: () => {
       server.poll();
       client.poll();

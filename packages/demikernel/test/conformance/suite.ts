@@ -84,7 +84,11 @@ export function conformance(
     });
   }
   describe(`${title}: the end`, { skip }, () => {
-    test('shutDown ends everything, once', async () => endOfLibraryOs(new Stage(name, await makePair())));
+    test('shutDown ends everything, once', async () => {
+      const stage = new Stage(name, await makePair());
+      endOfLibraryOs(stage);
+      await stage.close();
+    });
   });
 }
 
@@ -101,5 +105,4 @@ function endOfLibraryOs(stage: Stage): void {
   if (set.take() !== undefined) throw new Error('a token was completed twice');
   if (server.libraryOs.runtime.queues.liveCount !== 0) throw new Error('queues are left');
   client.shutDown();
-  stage.pair.close();
 }
