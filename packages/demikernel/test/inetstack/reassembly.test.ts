@@ -169,6 +169,24 @@ describe('reassembly', () => {
     fixture.end();
   });
 
+  it('answers an echo request that is too long for one packet in fragments', () => {
+    const fixture = new StackFixture();
+    fixture.learnPeer();
+    const request = icmp(8, 0, 0x00010002, bytesOf(7000));
+    const sent = fixture.exchange(...fragments(request, 1480, { protocol: 1 })).map(parse);
+    assert.equal(sent.length, 5);
+    const reply = Buffer.concat(sent.map(each => each.payload));
+    assert.equal(reply[0], 0);
+    assert.deepEqual(reply.subarray(4), request.subarray(4));
+    // The same sum with type 0 instead of 8 in the high byte of the first word.
+    const sum = reply.readUInt16BE(2) - request.readUInt16BE(2);
+    assert.ok(sum === 0x0800 || sum === 0x0800 - 0xffff);
+    const wrong = Buffer.from(request);
+    wrong[5000]! ^= 1;
+    assert.equal(fixture.exchange(...fragments(wrong, 1480, { protocol: 1, identification: 9 })).length, 0);
+    fixture.end();
+  });
+
   it('survives any fragments at all', () => {
     const fragment = fc.record({
       place: fc.nat(40),

@@ -2,6 +2,7 @@
 
 import { foldChecksum, sumBytes, sumFrame } from '../checksum.ts';
 import { type Ipv4Output, LINK_HEADERS_BYTES } from '../ipv4/output.ts';
+import type { PartialDatagram } from '../ipv4/reassembly.ts';
 import type { Route, RouteListener } from '../ipv4/route.ts';
 import type { Routing } from '../ipv4/routing.ts';
 import {
@@ -18,6 +19,7 @@ import {
 import { RateLimit } from '../rate-limit.ts';
 import type { TcpLayer } from '../tcp/tcp-layer.ts';
 import type { UdpLayer } from '../udp/udp-layer.ts';
+import { piecesFit, piecesValid, replyInPieces } from './fragmented-echo.ts';
 
 export const ICMP_COUNTERS = [
   'received',
@@ -109,6 +111,32 @@ export class Icmp {
     const slot = offset >> pool.slotShift;
     const kept = this.handle(slot, offset, lengthBytes, source, destination);
     if (!kept) pool.release(slot);
+  }
+
+  /** Whether a message in fragments is an echo request too long for one packet: answered as it came. */
+  isLongEcho(whole: PartialDatagram): boolean {
+    if (whole.totalBytes + 20 <= this.output.device.mtuBytes || whole.length[0]! < HEADER_BYTES) return false;
+    return this.view.getUint8(whole.offset[0]!) === ICMP_ECHO_REQUEST;
+  }
+
+  /** Answers an echo request in fragments. The fragments stay the caller's. */
+  echoPieces(whole: PartialDatagram, source: number, destination: number): void {
+    const { output } = this;
+    this.counters[RECEIVED]!++;
+    if (!piecesValid(this.view, whole)) {
+      this.count(BAD_CHECKSUM);
+      return;
+    }
+    this.counters[ECHO_REQUESTS]!++;
+    if (this.sharedAddress) return;
+    if (!output.isLocal(destination)) this.count(ECHO_TO_BROADCAST);
+    else if (!this.echoLimit.take()) this.count(ECHO_LIMITED);
+    else {
+      const route = this.sendableTo(source, 0);
+      const sent =
+        route !== undefined && piecesFit(output, route, whole) && replyInPieces(output, route, whole);
+      this.counters[sent ? ECHO_REPLIES : NOT_SENT]!++;
+    }
   }
 
   /** True when the slot's reference has been taken over. */

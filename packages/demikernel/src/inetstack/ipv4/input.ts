@@ -191,7 +191,10 @@ export class Ipv4Input {
     const whole = this.reassembly.receive(ipOffset, headerBytes, lengthBytes, source, key);
     if (whole === undefined) return;
     if (protocol === PROTOCOL_UDP) this.udp.receivePieces(whole, source, destination);
-    else this.joinAndDispatch(whole, protocol, source, destination);
+    else if (protocol === PROTOCOL_ICMP && this.icmp.isLongEcho(whole)) {
+      this.icmp.echoPieces(whole, source, destination);
+      for (let i = 0; i < whole.count; i++) this.pool.release(whole.offset[i]! >> this.pool.slotShift);
+    } else this.joinAndDispatch(whole, protocol, source, destination);
     this.reassembly.release(whole);
   }
 

@@ -1,0 +1,54 @@
+// The services of apps/ on Catpowder, as a user would start them: what unmodified programs are pointed at.
+
+import { existsSync } from 'node:fs';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { NEAR_ADDRESS, NEAR_DEVICE, VethPair } from '../devices/af-veth.ts';
+import { type ChildProgram, startProgram } from './child-program.ts';
+
+const APPS = new URL('../../../../../apps/dist/src/', import.meta.url);
+const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** Flags that give a service an address of its own. */
+export const OWN_ADDRESS: readonly string[] = ['--address', `${NEAR_ADDRESS}/24`];
+
+/** Path of somebody else's program; skips the test, by name, where it is missing. */
+export function findPeer(t: TestContext, program: string): string | undefined {
+  const path = PROGRAM_FOLDERS.map(folder => `${folder}/${program}`).find(each => existsSync(each));
+  if (path === undefined) {
+    // A full run wants everything (lab/src/peers.ts).
+    if (process.env['DEMIKERNEL_TEST_FULL'] === '1') throw new Error(`${program} is missing`);
+    t.skip(`${program} is missing`);
+  }
+  return path;
+}
+
+/** Starts an application of apps/ on Catpowder and waits for its first line. */
+export async function startApp(
+  namespace: string,
+  app: string,
+  args: readonly string[],
+  catpowder: readonly string[] = OWN_ADDRESS,
+): Promise<ChildProgram> {
+  const path = fileURLToPath(new URL(`${app}.js`, APPS));
+  const flags = ['--libos', 'catpowder', '--interface', NEAR_DEVICE, '--device', 'af-xdp', ...catpowder];
+  const profiling = (process.env['DEMIKERNEL_TEST_NODE_FLAGS'] ?? '').split(' ').filter(flag => flag !== '');
+  const program = startProgram(namespace, process.execPath, [...profiling, path, ...args, ...flags]);
+  await program.line();
+  return program;
+}
+
+/** A veth pair, or a skipped test. */
+export function pairOrSkip(
+  t: TestContext,
+  options?: Parameters<typeof VethPair.create>[0],
+): VethPair | undefined {
+  if (!existsSync(new URL('http.js', APPS))) {
+    t.skip('the applications are not built');
+    return undefined;
+  }
+  const pair = VethPair.create(options);
+  if (typeof pair !== 'string') return pair;
+  t.skip(pair);
+  return undefined;
+}
