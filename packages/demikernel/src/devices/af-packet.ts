@@ -230,6 +230,11 @@ export class AfPacketDevice implements PacketDevice {
     this.unsent = this.socket.pendingTransmit();
   }
 
+  /** Frames wait for the kernel: who sleeps now must look again soon. */
+  get backlogged(): boolean {
+    return this.unsent;
+  }
+
   close(): void {
     if (this.closed) return;
     this.closed = true;

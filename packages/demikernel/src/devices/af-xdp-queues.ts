@@ -114,6 +114,11 @@ export class AfXdpQueues implements PacketDevice {
     for (let i = 0; i < this.queues.length; i++) this.queues[i]!.flush();
   }
 
+  /** As of the queue that sends. */
+  get backlogged(): boolean {
+    return this.first.backlogged;
+  }
+
   /** The first queue owns the memory and goes last. */
   close(): void {
     for (let i = this.queues.length - 1; i >= 0; i--) this.queues[i]!.close();

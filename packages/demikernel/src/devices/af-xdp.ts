@@ -243,6 +243,11 @@ export class AfXdpDevice implements PacketDevice {
     if (this.fillTarget - this.supplied >= REFILL_BATCH) this.refill();
   }
 
+  /** Frames wait for the kernel, or there is no room for more: who sleeps now must look again soon, nothing will wake it. */
+  get backlogged(): boolean {
+    return this.stalled || this.inFlight >= this.inFlightLimit;
+  }
+
   /** Gives the queue back. Frames under way get {@link DRAIN_MS} to leave; then every slot the kernel held is released. */
   close(): void {
     if (this.closed) return;

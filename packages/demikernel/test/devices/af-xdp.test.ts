@@ -288,12 +288,15 @@ describe('AfXdpDevice', () => {
       assert.equal(client.receive()?.length, 4);
       link(false);
       for (let i = 0; i < 10; i++) send();
+      assert.equal(device.backlogged, true);
       link(true);
       for (let tries = 0; ; tries++) {
         assert.ok(tries < 20, 'nothing comes after the link is up again');
         send();
         if (client.receive(100) !== undefined) break;
       }
+      for (let tries = 0; tries < 1000 && device.backlogged; tries++) device.flush();
+      assert.equal(device.backlogged, false);
       pair.configure(pair.near, netlink => deleteLink(netlink, NEAR_DEVICE));
       for (let i = 0; i < 10; i++) send();
       assert.equal(device.receive(new ReceiveBurst()), 0);

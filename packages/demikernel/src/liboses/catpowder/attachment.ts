@@ -32,10 +32,15 @@ export interface AttachOptions {
   debug?: boolean;
 }
 
+/** A device that can say whether the kernel has taken its frames. */
+export type HostDevice = AfXdpDevice | AfXdpQueues | AfPacketDevice;
+
 /** What {@link attach} got. Closing gives the interface back as it was. */
 export class Attachment {
   /** The device; whoever wraps it puts the wrapper here, to be closed with the rest. */
   device: PacketDevice;
+  /** The device itself, without what was put around it. */
+  readonly hardware: HostDevice;
   /** The XDP program; `undefined` on AF_PACKET. */
   readonly redirect: RedirectToSocket | undefined;
   readonly link: XdpLink | undefined;
@@ -43,12 +48,13 @@ export class Attachment {
   readonly notices: readonly string[];
 
   constructor(
-    device: PacketDevice,
+    device: HostDevice,
     redirect: RedirectToSocket | undefined,
     link: XdpLink | undefined,
     notices: readonly string[],
   ) {
     this.device = device;
+    this.hardware = device;
     this.redirect = redirect;
     this.link = link;
     this.notices = notices;

@@ -23,6 +23,8 @@ import { checkPath, type PathReport } from './self-check.ts';
 
 /** IPv4 and TCP headers with the timestamp option: what a slice leaves room for in a packet. */
 const HEADERS_BYTES = 52;
+/** How long to sleep at most while frames wait for the kernel: no descriptor says when it takes them. */
+const BACKLOG_US = 200;
 /** The kernel lets a link that has just come up send after a second at most (net/core/link_watch.c). */
 const CHECK_TIMEOUT_US = 1_600_000;
 
@@ -114,7 +116,8 @@ export class Catpowder implements LibraryOs {
   }
 
   untilNextUs(): number {
-    return this.stack.untilNextUs();
+    const untilUs = this.stack.untilNextUs();
+    return untilUs > BACKLOG_US && this.attachment.hardware.backlogged ? BACKLOG_US : untilUs;
   }
 
   /** Ends every queue, lets what is under way leave, and gives the interface back as it was. */
