@@ -84,6 +84,20 @@ export class FlowTable<T> {
     for (const value of this.values) if (value !== undefined) visit(value);
   }
 
+  /**
+   * The first value from a place on that `accept` takes, among `limit` places. With a random `start`, this finds somebody to
+   * make room in a time that does not grow with the table.
+   */
+  findFrom(start: number, limit: number, accept: (value: T) => boolean): T | undefined {
+    const { mask, values } = this;
+    const places = Math.min(limit, mask + 1);
+    for (let i = 0; i < places; i++) {
+      const value = values[(start + i) & mask];
+      if (value !== undefined && accept(value)) return value;
+    }
+    return undefined;
+  }
+
   /** Index of a key, or of the empty place where it belongs. */
   private find(a: number, b: number): number {
     let index = hashPair(a, b, this.secret) & this.mask;

@@ -72,6 +72,8 @@ export interface ArpOptions {
 }
 
 const DEFERRED = 1;
+/** Places of the table looked at for a neighbour to drop. */
+const EVICTION_PLACES = 128;
 
 /** Neighbours by address, and the protocol that finds them. */
 export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
@@ -330,13 +332,13 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     if (this.table.get(neighbour.address, 0) === neighbour) this.table.delete(neighbour.address, 0);
   }
 
-  /** Makes room: drops a neighbour that nobody waits for and nobody has used lately. */
+  /** Makes room: drops a neighbour that nobody waits for, and nobody has used lately if there is one in sight. */
   private evict(): boolean {
-    let victim: Neighbour | undefined;
-    this.table.forEach(neighbour => {
-      if (neighbour.waiters.length > 0 || neighbour.state === NEIGHBOUR_PERMANENT) return;
-      if (victim === undefined || (victim.used && !neighbour.used)) victim = neighbour;
-    });
+    // Somewhere in the table, and not the best of all: strangers decide how often this runs.
+    const start = this.runtime.random.int32();
+    const victim =
+      this.table.findFrom(start, EVICTION_PLACES, neighbour => isIdle(neighbour) && !neighbour.used) ??
+      this.table.findFrom(start, EVICTION_PLACES, isIdle);
     if (victim === undefined) return false;
     this.counters[EVICTED]!++;
     this.forget(victim);
@@ -381,6 +383,10 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     device.transmit(frame);
     this.counters[opcode === ARP_REQUEST ? REQUESTS_SENT : REPLIES_SENT]!++;
   }
+}
+
+function isIdle(neighbour: Neighbour): boolean {
+  return neighbour.waiters.length === 0 && neighbour.state !== NEIGHBOUR_PERMANENT;
 }
 
 function removeWaiter(waiters: NeighbourWaiter[], route: Route, listener: RouteListener): void {

@@ -115,12 +115,7 @@ export class Routing implements TimerOwner {
 
   private evict(): void {
     // Any will do: what is in use is held by its transport, and is found again at the cost of a lookup.
-    let victim: Route | undefined;
-    const skip = this.runtime.random.below(CACHED_ROUTES);
-    let index = 0;
-    this.cache.forEach(route => {
-      if (index++ === skip) victim = route;
-    });
+    const victim = this.cache.findFrom(this.runtime.random.int32(), Number.POSITIVE_INFINITY, () => true);
     if (victim !== undefined) this.cache.delete(victim.destination, 0);
   }
 
