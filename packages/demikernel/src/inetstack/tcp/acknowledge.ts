@@ -1,6 +1,7 @@
 // What an acknowledgement does: bytes leave the send queue, the round trip is measured, losses are found (RFC 6582) and
 // operations complete. Whether the acknowledgement is acceptable has been decided in receive.ts.
 
+import { MAX_WINDOW_BYTES } from './congestion/new-reno.ts';
 import { type TcpConnection, TIMER_OFF, TIMER_PERSIST } from './connection.ts';
 import { count, FAST_RETRANSMIT, SPURIOUS_TIMEOUT } from './counters.ts';
 import { acceptPushes } from './operations.ts';
@@ -93,7 +94,8 @@ function recoverFurther(layer: TcpLayer, c: TcpConnection, acked: number): void 
 /** A duplicate acknowledgement (RFC 5681 section 2) arrived. */
 export function duplicateAck(layer: TcpLayer, c: TcpConnection): void {
   if (c.inRecovery !== 0) {
-    c.cwnd = (c.cwnd + c.mss) | 0; // another segment has left the network
+    // Another segment has left the network; a peer that counts more than we sent must not overflow the window.
+    if (c.cwnd < MAX_WINDOW_BYTES) c.cwnd = (c.cwnd + c.mss) | 0;
     markReady(layer, c);
     return;
   }

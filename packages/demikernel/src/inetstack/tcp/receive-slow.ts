@@ -191,6 +191,8 @@ function receiveAck(layer: TcpLayer, c: TcpConnection, s: Segment): boolean {
     return false;
   }
   c.probeCount = 0;
+  // A peer that answers, and only has no room, is alive for as long as it likes (RFC 9293 section 3.8.6.1).
+  if (c.sndWnd === 0) c.retransmitCount = 0;
   if (seqGt(s.ack, c.sndUna)) {
     const finAcked = acknowledge(layer, c, s.ack, s.tsEcr);
     updateWindow(layer, c, s);

@@ -21,15 +21,14 @@ import { DelayedAcks } from './delayed-acks.ts';
 import { Demultiplexer } from './demultiplexer.ts';
 import { receiveIcmpError } from './icmp-error.ts';
 import { InitialSequence } from './isn.ts';
-import { abort, destroy } from './lifecycle.ts';
+import { abort } from './lifecycle.ts';
 import type { TcpListener } from './listener.ts';
 import { Ports } from './ports.ts';
 import { receiveSegment } from './receive.ts';
 import { Segment } from './segment.ts';
-import { SYN_SENT } from './states.ts';
 import { type TcpConfiguration, type TcpOptions, tcpConfiguration } from './tcp-configuration.ts';
 import { TcpQueue } from './tcp-queue.ts';
-import { connectionTimer } from './timers.ts';
+import { connectionTimer, routeLost } from './timers.ts';
 import { flushReady, markReady } from './transmit.ts';
 
 export interface TcpLayerOptions {
@@ -194,9 +193,7 @@ export class TcpLayer {
 
   onRouteFailed(c: TcpConnection, errno: number): void {
     c.resolving = 0;
-    // A first packet that finds nobody ends the attempt; later it is a passing fault, and retransmission asks again.
-    if (c.state === SYN_SENT) destroy(this, c, errno);
-    else c.softError = errno;
+    routeLost(this, c, errno);
   }
 
   /** The MSS to announce (RFC 9293 section 3.7.1). */

@@ -3,6 +3,7 @@
 import type { TcpConnection } from './connection.ts';
 import { count, DROP_BAD_RESET, DROP_DUPLICATE, TIME_WAIT_REUSED } from './counters.ts';
 import { destroy, restartTimeWait } from './lifecycle.ts';
+import { challenge } from './receive-slow.ts';
 import { receiveUnknown } from './receive-unknown.ts';
 import { ACK, FIN, RST, type Segment, SYN, segmentLength } from './segment.ts';
 import { seqGt } from './sequence.ts';
@@ -23,7 +24,10 @@ export function receiveTimeWait(layer: TcpLayer, c: TcpConnection, s: Segment): 
     return;
   }
   count(layer.counters, DROP_DUPLICATE);
-  if (segmentLength(s) === 0 && s.seq === c.rcvNxt) return;
+  if (segmentLength(s) === 0) {
+    if (s.seq !== c.rcvNxt) challenge(layer, c);
+    return;
+  }
   acknowledgeNow(layer, c);
   if ((s.flags & FIN) !== 0) restartTimeWait(layer, c);
 }

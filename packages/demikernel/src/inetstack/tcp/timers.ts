@@ -116,6 +116,25 @@ function persistTimeout(layer: TcpLayer, c: TcpConnection): void {
   markReady(layer, c);
 }
 
+/**
+ * Nobody answers for the next hop. That ends an attempt to connect; later it is a passing fault, and what waits tries
+ * again with back-off.
+ */
+export function routeLost(layer: TcpLayer, c: TcpConnection, errno: number): void {
+  const { configuration } = layer;
+  if (c.state === CLOSED) return;
+  c.softError = errno;
+  c.retransmitCount = (c.retransmitCount + 1) | 0;
+  if (c.state <= SYN_RECEIVED || c.retransmitCount > configuration.maximumRetransmits) {
+    destroy(layer, c, errno);
+    return;
+  }
+  // What has been sent before has its time-out running; what never was has not.
+  if (c.timerMode !== TIMER_OFF || !hasUnsent(c)) return;
+  if (c.backoff < MAX_BACKOFF) c.backoff = (c.backoff + 1) | 0;
+  setRetransmitTimer(layer, c, TIMER_PERSIST, backedOffRto(c, configuration));
+}
+
 function giveUp(layer: TcpLayer, c: TcpConnection): void {
   count(layer.counters, TIMED_OUT);
   const errno = c.softError !== 0 ? c.softError : ETIMEDOUT;

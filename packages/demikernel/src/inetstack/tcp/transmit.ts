@@ -138,6 +138,9 @@ function sendable(layer: TcpLayer, c: TcpConnection): number {
   let length = Math.min(unsent, usable);
   if (length > c.mss) length = c.mss;
   if (length < 0) length = 0;
+  // A peer that took its window back still needs what it has not got: the oldest segment goes whatever the window
+  // (RFC 9293 section 3.8.6).
+  if (length === 0 && flight === 0 && seqGt(c.sndMax, c.sndUna)) length = Math.min(unsent, c.mss);
   if (length === c.mss && length < unsent) return length;
   if (length === unsent) {
     // A FIN goes whatever the window: no receiver may wait for room for it.

@@ -547,3 +547,31 @@ test('cancel: a pending pop, a pending accept, a connect; not a push that has be
   s.finish(accept);
   s.finishAll();
 });
+
+test('a peer that takes its window back gets the oldest segment, and is not given up while it answers', () => {
+  const s = established({ tcp: { maximumRetransmits: 3 } });
+  s.finish(s.push(s.queue, bytes(2 * MSS), undefined, MSS));
+  assert.equal(s.out().length, 2);
+  s.window = 0;
+  for (let i = 0; i < 10; i++) {
+    assert.deepEqual(s.inject('A 1 ack 1'), []);
+    let sent: string[] = [];
+    for (let ms = 0; sent.length === 0 && ms < 20_000; ms++) sent = s.wait(1000);
+    assert.deepEqual(sent, [`A 1(${MSS}) ack 1`]);
+  }
+  s.window = 65_535;
+  s.inject(`A 1 ack ${1 + 2 * MSS}`);
+  assert.equal(s.connection.sendQueue.bytes, 0);
+  s.finishAll();
+});
+
+test('endless duplicate acknowledgements do not overflow the congestion window', () => {
+  const s = established();
+  s.finish(s.push(s.queue, bytes(4 * MSS), undefined, MSS));
+  s.out();
+  for (let i = 0; i < 3; i++) s.inject('A 1 ack 1');
+  s.connection.cwnd = 0x3fff_ff00;
+  for (let i = 0; i < 50; i++) s.inject('A 1 ack 1');
+  assert.ok(s.connection.cwnd > 0 && s.connection.cwnd < 0x4000_0000 + MSS);
+  s.finishAll();
+});
