@@ -8,4 +8,5 @@ export {
   type Peer,
   requirePeer,
 } from './peers.ts';
+export { removeStaleNamespaces } from './stale-namespaces.ts';
 export { filesUnder, packageFolders, type TestFile, WORKSPACE_ROOT } from './test-files.ts';

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FULL_RUN_VARIABLE, installMissingPeers } from './peers.ts';
+import { removeStaleNamespaces } from './stale-namespaces.ts';
 import { listTestFiles, type TestFile } from './test-files.ts';
 import { type FileOutcome, TestProcesses } from './test-process.ts';
 import { TestSummary } from './test-summary.ts';
@@ -74,6 +75,7 @@ async function main(): Promise<number> {
     await runNext(files.filter(file => file.alone));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
+    for (const name of removeStaleNamespaces()) say(`removed ${name}, which a test left behind`);
   }
   const failed = summary.print();
   if (interruption.signal !== undefined) return interruption.signal === 'SIGINT' ? 130 : 143;
