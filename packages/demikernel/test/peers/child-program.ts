@@ -85,3 +85,8 @@ export function startNode(namespace: string, name: string, ...args: readonly str
   const flags = (process.env['DEMIKERNEL_TEST_NODE_FLAGS'] ?? '').split(' ').filter(flag => flag !== '');
   return startProgram(namespace, process.execPath, [...(name === 'bulk-peer' ? [] : flags), path, ...args]);
 }
+
+/** Runs a Node program given as source text. */
+export function startSource(namespace: string, source: string): ChildProgram {
+  return startProgram(namespace, process.execPath, ['--input-type=module', '-e', source]);
+}
