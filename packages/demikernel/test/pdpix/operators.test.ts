@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { ScatterGatherArray } from '@demikernel/memory';
 import type { Demikernel } from '../../src/pdpix/demikernel.ts';
 import { EAGAIN, ECANCELED, EOPNOTSUPP, EPIPE } from '../../src/runtime/errno.ts';
+import { OP_POP } from '../../src/runtime/operation.ts';
 import { SHUT_RD, SHUT_WR } from '../../src/runtime/queue.ts';
 import { stage, stubOf } from '../runtime/stub-library-os.ts';
 
@@ -180,8 +181,8 @@ test('the end is seen through a reused operation too', () => {
   const scene = stage();
   const { os, library } = scene;
   const { operations } = library.runtime;
-  for (let i = 0; i < operations.capacity; i++) {
-    const operation = operations.issue(2, 0);
+  const all = Array.from({ length: operations.capacity }, () => operations.issue(OP_POP, 0));
+  for (const operation of all) {
     operation.address.setIpv4(0x0a000001, 9);
     operations.retire(operation);
   }

@@ -140,6 +140,14 @@ test('a loop with work in every turn still hears signals', () => {
   assert.ok(os.stopping);
 });
 
+test('a signal that is there before a sleep keeps the loop from sleeping', () => {
+  const { os, waiter } = stage('interrupt');
+  const token = os.pop(os.socket('stream'));
+  waiter.signal = SIGTERM;
+  assert.equal(os.wait(token), undefined);
+  assert.deepEqual(waiter.sleeps, []);
+});
+
 test('a spinning wait asks for signals about once a millisecond, not every turn', () => {
   const { os, library, waiter } = stage('spin');
   os.wait(os.pop(os.socket('stream')), 20_000);
