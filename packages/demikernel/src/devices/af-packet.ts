@@ -47,7 +47,7 @@ export interface AfPacketDeviceOptions {
   filter?: Uint8Array;
   /** Hear what the host sends, too, and frames for other stations: for captures. Default false. */
   monitor?: boolean;
-  debug?: boolean;
+  debugMemory?: boolean;
 }
 
 const RECEIVED_FRAMES = 0;
@@ -156,7 +156,7 @@ export class AfPacketDevice implements PacketDevice {
     this.pool = new SlotPool(region, {
       slotSizeBytes,
       reserveSlots: slots >> 2,
-      debug: options.debug === true,
+      debug: options.debugMemory === true,
     });
     this.segmentLimit = MAX_FRAME_SEGMENTS;
     this.copyThresholdBytes = 0;

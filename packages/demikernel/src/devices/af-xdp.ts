@@ -64,7 +64,7 @@ export interface AfXdpDeviceOptions {
   /** A device whose memory, pool and mode this one shares: another queue, or another interface. */
   sharedWith?: AfXdpDevice;
   /** Poison freed slots (see `SlotPoolOptions`). */
-  debug?: boolean;
+  debugMemory?: boolean;
 }
 
 /**
@@ -121,7 +121,7 @@ export class AfXdpDevice implements PacketDevice {
       new SlotPool(region, {
         slotSizeBytes,
         reserveSlots: Math.min(ringEntries >> 1, slots >> 2),
-        debug: options.debug === true,
+        debug: options.debugMemory === true,
       });
     try {
       this.socket = new AfXdpSocket({

@@ -23,6 +23,8 @@ export interface CommonOptions {
   operations?: number;
   /** Queues that can be open at once; default 16384. */
   queues?: number;
+  /** Poison freed memory and name stale slices; slow. Default: whether `DEMIKERNEL_DEBUG` is `memory`. */
+  debugMemory?: boolean;
 }
 
 /** Which library OS to open, and what it needs. */
@@ -46,7 +48,8 @@ export async function open(options: OpenOptions): Promise<Demikernel> {
   const clock = new MonotonicClock();
   const metrics = sharedMetrics(options.libos, queues);
   const runtime = new Runtime({ clock, random: new SystemRandom(), operations, queues, metrics });
-  const libraryOs = await create(runtime, options);
+  const debugMemory = options.debugMemory ?? process.env['DEMIKERNEL_DEBUG'] === 'memory';
+  const libraryOs = await create(runtime, { ...options, debugMemory });
   return new Demikernel(libraryOs, {
     mode: options.wait,
     spinUs: options.spinUs,

@@ -29,7 +29,7 @@ export interface AttachOptions {
   mtuBytes?: number;
   transmitChecksum?: 'none' | 'offload' | 'software';
   xdpMode?: 'auto' | 'copy' | 'zero-copy';
-  debug?: boolean;
+  debugMemory?: boolean;
 }
 
 /** A device that can say whether the kernel has taken its frames. */
@@ -148,7 +148,7 @@ function openDevice(options: AttachOptions, xdpMode: 'native' | 'generic'): AfXd
     transmitChecksum: options.transmitChecksum ?? (veth ? 'offload' : 'none'),
     // The same the other way round; and in generic mode (bridges, taps) the kernel's own packets come as they are.
     partialChecksums: veth || xdpMode === 'generic',
-    debug: options.debug,
+    debugMemory: options.debugMemory,
   };
   const open = (): AfXdpDevice | AfXdpQueues =>
     queue === undefined && host.receiveQueues > 1
@@ -185,7 +185,7 @@ function attachPacket(options: AttachOptions, notices: string[]): Attachment {
     interfaceMtuBytes: Math.min(options.mtuBytes ?? host.link.mtuBytes, host.link.mtuBytes),
     slots: options.slots,
     filter: addressFilter(address),
-    debug: options.debug,
+    debugMemory: options.debugMemory,
   });
   return new Attachment(device, undefined, undefined, notices);
 }

@@ -63,7 +63,7 @@ export interface CatpowderOptions {
   udp?: UdpOptions;
   arp?: ArpOptions;
   /** Poison freed memory and name stale slices. Slow. */
-  debug?: boolean;
+  debugMemory?: boolean;
 }
 
 /** The library OS. */
@@ -213,7 +213,7 @@ function attachOptions(options: CatpowderOptions, host: HostInterface, identity:
     mtuBytes: options.mtuBytes,
     transmitChecksum: options.transmitChecksum,
     xdpMode: options.xdpMode,
-    debug: options.debug,
+    debugMemory: options.debugMemory,
   };
 }
 
