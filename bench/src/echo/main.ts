@@ -31,6 +31,9 @@ export const echo: Benchmark = {
   ],
 };
 
+/** When the last round of a quick run may begin, in milliseconds after the start. */
+const QUICK_UNTIL_MS: Readonly<Record<Protocol, number>> = { tcp: 12_000, udp: 28_000 };
+
 async function run(options: RunOptions): Promise<Row[]> {
   const refusal = testbedRefusal();
   if (refusal !== undefined)
@@ -68,8 +71,9 @@ function measureProtocol(protocol: Protocol, options: RunOptions, place: Place):
     loads,
     suits: (system, load) => suits(system, load, quick && wanted === undefined),
     rounds: Number(values['rounds'] ?? (quick ? 2 : 5)),
-    warmUpMs: quick ? 100 : 300,
-    measureMs: Number(values['round-ms'] ?? (quick ? 200 : 1000)),
+    warmUpMs: quick ? 80 : 300,
+    measureMs: Number(values['round-ms'] ?? (quick ? 160 : 1000)),
+    untilMs: quick ? QUICK_UNTIL_MS[protocol] : undefined,
     place,
     processors: processors(),
     profileFolder: values['profile'],

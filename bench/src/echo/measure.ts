@@ -23,6 +23,8 @@ export interface MeasureOptions {
   rounds: number;
   warmUpMs: number;
   measureMs: number;
+  /** No further round begins so long (ms) after this process has started; the first one always does. */
+  untilMs?: number;
   place: Place;
   /** Processor of the services and of the client. */
   processors: { server: number; client: number };
@@ -86,6 +88,7 @@ async function runRounds(
     }
   }
   for (let round = 0; round < options.rounds; round++) {
+    if (round > 0 && performance.now() > (options.untilMs ?? Number.POSITIVE_INFINITY)) break;
     for (const { service, tally } of pairs) {
       const { protocol, sizeBytes, connections, client: mode } = tally.load;
       options.progress(

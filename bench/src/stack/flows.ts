@@ -147,8 +147,7 @@ export class Flows {
   }
 
   private copyPayload(at: number): void {
-    const { bytes, payload } = this;
-    for (let i = 0; i < payload.length; i++) bytes[at + i] = payload[i]!;
+    this.bytes.set(this.payload, at);
   }
 }
 

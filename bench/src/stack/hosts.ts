@@ -13,6 +13,9 @@ import {
 } from 'demikernel/stack';
 
 const SLOT_BYTES = 2048;
+/** Enough for every flow; a table of the default size for each of the many hosts only makes collections slow. */
+const OPERATIONS = 4096;
+const QUEUES = 4096;
 
 /** Every address has the same MAC address: the peers are made up. */
 const ANY_NEIGHBOUR: NeighbourSource = {
@@ -36,7 +39,12 @@ export interface HostOptions {
 
 export function makeHost(options: HostOptions): Demikernel {
   const { device, clock, address, anyNeighbour } = options;
-  const runtime = new Runtime({ clock, random: new SeededRandom(address) });
+  const runtime = new Runtime({
+    clock,
+    random: new SeededRandom(address),
+    operations: OPERATIONS,
+    queues: QUEUES,
+  });
   const stack = new NetworkStack({
     device,
     runtime,

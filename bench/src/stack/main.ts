@@ -29,10 +29,10 @@ const FULL: Budget = {
   collectionPackets: 10_000_000,
 };
 const QUICK: Budget = {
-  timePackets: 100_000,
+  timePackets: 80_000,
   allocationPackets: 40_000,
   warmUpPackets: 60_000,
-  collectionPackets: 5_000_000,
+  collectionPackets: 2_000_000,
 };
 
 export const stack: Benchmark = {

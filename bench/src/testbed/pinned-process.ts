@@ -55,8 +55,8 @@ export class PinnedProcess {
     stdin!.on('error', () => {});
     this.#child.on('error', error => this.#end(error));
     this.#child.on('close', (code, signal) => {
-      const last = this.#errors.trim();
-      this.#end(new Error(`${this.name} ended (${signal ?? code})${last === '' ? '' : `: ${last}`}`));
+      const why = reasonIn(this.#errors);
+      this.#end(new Error(`${this.name} ended (${signal ?? code})${why === '' ? '' : `: ${why}`}`));
     });
   }
 
@@ -72,7 +72,7 @@ export class PinnedProcess {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting = undefined;
-        reject(new Error(`${this.name} said nothing for ${timeoutMs} ms: ${this.#errors.trim()}`));
+        reject(new Error(`${this.name} said nothing for ${timeoutMs} ms: ${reasonIn(this.#errors)}`));
       }, timeoutMs);
       this.#waiting = {
         resolve: text => {
@@ -135,6 +135,12 @@ export class PinnedProcess {
 /** Kills what still runs; for the way out. */
 export function killAll(): void {
   for (const each of running) each.kill();
+}
+
+/** The one line of what a process has printed that says why it ended. */
+function reasonIn(errors: string): string {
+  const lines = errors.trim().split('\n');
+  return lines.find(line => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? '';
 }
 
 function start(options: PinnedProcessOptions): ChildProcess {
