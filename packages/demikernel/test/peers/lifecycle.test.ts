@@ -8,7 +8,7 @@ import { SeededRandom } from '../../src/runtime/random.ts';
 import { FAR_DEVICE, NEAR_ADDRESS, NEAR_DEVICE, type VethPair } from '../devices/af-veth.ts';
 import { tcpEchoClient } from '../liboses/kernel-peer.ts';
 import { type ChildProgram, startSource } from './child-program.ts';
-import { OWN_ADDRESS, pairOrSkip, startApp } from './services.ts';
+import { launchApp, OWN_ADDRESS, pairOrSkip, startApp } from './services.ts';
 
 const ECHO = `${NEAR_ADDRESS}:7000`;
 const KILLS = Number(process.env['DEMIKERNEL_TEST_KILLS'] ?? 20);
@@ -98,6 +98,28 @@ describe('a service killed at a random moment', { timeout: 120_000 }, () => {
       }
     });
   }
+});
+
+describe('a service killed while it starts', { timeout: 60_000 }, () => {
+  it('leaves nothing', async t => {
+    const pair = pairOrSkip(t);
+    if (pair === undefined) return;
+    const random = new SeededRandom(9);
+    try {
+      const before = surroundings(pair);
+      for (let kill = 0; kill < KILLS / 2; kill++) {
+        const app = launchApp(pair.near, 'echo', ['server', ECHO]);
+        await sleep(40 + random.below(250));
+        await app.stop('SIGKILL');
+        assert.deepEqual(surroundings(pair), before);
+      }
+      const app = await startApp(pair.near, 'echo', ['server', ECHO]);
+      assert.equal((await client(pair, 1 << 20).ended).output, 'same\n');
+      assert.equal((await app.stop('SIGINT')).code, 0);
+    } finally {
+      pair.remove();
+    }
+  });
 });
 
 describe('Ctrl-C', { timeout: 60_000 }, () => {

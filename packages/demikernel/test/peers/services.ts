@@ -30,12 +30,22 @@ export async function startApp(
   args: readonly string[],
   catpowder: readonly string[] = OWN_ADDRESS,
 ): Promise<ChildProgram> {
+  const program = launchApp(namespace, app, args, catpowder);
+  await program.line();
+  return program;
+}
+
+/** Starts an application of apps/ on Catpowder. */
+export function launchApp(
+  namespace: string,
+  app: string,
+  args: readonly string[],
+  catpowder: readonly string[] = OWN_ADDRESS,
+): ChildProgram {
   const path = fileURLToPath(new URL(`${app}.js`, APPS));
   const flags = ['--libos', 'catpowder', '--interface', NEAR_DEVICE, '--device', 'af-xdp', ...catpowder];
   const profiling = (process.env['DEMIKERNEL_TEST_NODE_FLAGS'] ?? '').split(' ').filter(flag => flag !== '');
-  const program = startProgram(namespace, process.execPath, [...profiling, path, ...args, ...flags]);
-  await program.line();
-  return program;
+  return startProgram(namespace, process.execPath, [...profiling, path, ...args, ...flags]);
 }
 
 /** A veth pair, or a skipped test. */
