@@ -81,6 +81,8 @@ export class TcpConnection implements TimerOwner, RouteListener {
   rcvScale: number;
   /** 1 when both sides scale their windows. */
   wsEnabled: number;
+  /** 1 when the peer takes selective acknowledgements. */
+  sackEnabled: number;
   /** Largest payload received: what the peer's full segments look like. */
   rcvMss: number;
   receiveBufferBytes: number;
@@ -279,6 +281,7 @@ export class TcpConnection implements TimerOwner, RouteListener {
     this.sendBufferBytes = 0;
     this.irs = 0;
     this.wsEnabled = 0;
+    this.sackEnabled = 0;
     this.rcvFinSeq = 0;
     this.rcvEnded = 0;
     this.probeCount = 0;
@@ -365,6 +368,7 @@ export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKi
   rcvAdv: 'int32',
   rcvScale: 'int32',
   wsEnabled: 'int32',
+  sackEnabled: 'int32',
   rcvMss: 'int32',
   receiveBufferBytes: 'int32',
   lastAckSent: 'int32',

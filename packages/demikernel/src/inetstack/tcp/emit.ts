@@ -41,7 +41,11 @@ export function emitSegment(
   payload: number,
   length: number,
 ): boolean {
-  const headerBytes = c.tsEnabled !== 0 ? TCP_HEADER_BYTES + TIMESTAMP_BYTES : TCP_HEADER_BYTES;
+  const plainBytes = c.tsEnabled !== 0 ? TCP_HEADER_BYTES + TIMESTAMP_BYTES : TCP_HEADER_BYTES;
+  // Only bare acknowledgements tell of holes, so that the size of full segments stays what it is.
+  const sackBytes =
+    length === 0 && c.sackEnabled !== 0 && c.reassembly !== undefined ? layer.sackBlocks.collect(c) : 0;
+  const headerBytes = plainBytes + sackBytes;
   const builder = layer.builder;
   builder.open(LINK_HEADERS_BYTES + headerBytes, length, seq === c.sndMax);
   if (payload === PAYLOAD_NEXT) c.sendQueue.addNext(builder, length);
@@ -89,6 +93,7 @@ export function emitSegment(
       (tsEcr >>> 16) +
       (tsEcr & 0xffff);
   }
+  if (sackBytes > 0) sum += layer.sackBlocks.write(view, at + plainBytes);
   finish(layer, c.route, start, headerBytes, length, sum, c.pseudoSum + headerBytes + length);
   c.ackNow = 0;
   c.ackDelayed = 0;
@@ -124,7 +129,11 @@ export function windowGain(layer: TcpLayer, c: TcpConnection): number {
 
 /** Sends a SYN or a SYN-ACK with its options (RFC 9293 3.7.1, RFC 7323 2 and 3.2). */
 export function emitSyn(layer: TcpLayer, c: TcpConnection, flags: number): boolean {
-  const optionBytes = synOptionBytes(c.wsEnabled !== 0 ? c.rcvScale : -1, c.tsEnabled !== 0);
+  const optionBytes = synOptionBytes(
+    c.wsEnabled !== 0 ? c.rcvScale : -1,
+    c.sackEnabled !== 0,
+    c.tsEnabled !== 0,
+  );
   const headerBytes = TCP_HEADER_BYTES + optionBytes;
   const builder = layer.builder;
   builder.open(LINK_HEADERS_BYTES + headerBytes, 0, false);
@@ -148,6 +157,7 @@ export function emitSyn(layer: TcpLayer, c: TcpConnection, flags: number): boole
     at + TCP_HEADER_BYTES,
     layer.advertisedMss(c.route),
     c.wsEnabled !== 0 ? c.rcvScale : -1,
+    c.sackEnabled !== 0,
     c.tsEnabled !== 0,
     (layer.nowMs + c.tsOffset) | 0,
     (flags & ACK) !== 0 ? c.tsRecent : 0,

@@ -28,6 +28,7 @@ export function prepareOffer(layer: TcpLayer, c: TcpConnection): void {
   const { configuration } = layer;
   c.wsEnabled = configuration.windowScaling ? 1 : 0;
   c.tsEnabled = configuration.timestamps ? 1 : 0;
+  c.sackEnabled = configuration.selectiveAcks ? 1 : 0;
   let scale = 0;
   while (scale < MAX_WINDOW_SCALE && c.receiveBufferBytes >> scale > 0xffff) scale++;
   c.rcvScale = c.wsEnabled !== 0 ? scale : 0;
@@ -54,6 +55,7 @@ export function negotiate(layer: TcpLayer, c: TcpConnection, s: Segment): void {
     c.rcvScale = 0;
   } else c.sndScale = s.windowScale;
   if (s.hasTimestamps === 0) c.tsEnabled = 0;
+  if (s.sackPermitted === 0) c.sackEnabled = 0;
   c.tsRecent = s.tsVal;
   c.tsRecentSeconds = layer.nowSeconds;
   const offered = s.mss === 0 ? DEFAULT_PEER_MSS : s.mss;

@@ -6,6 +6,7 @@ const OPTION_END = 0;
 const OPTION_NOP = 1;
 const OPTION_MSS = 2;
 const OPTION_WINDOW_SCALE = 3;
+const OPTION_SACK_PERMITTED = 4;
 const OPTION_TIMESTAMPS = 8;
 
 /** Largest shift (RFC 7323 section 2.3). */
@@ -32,6 +33,8 @@ export function parseOptions(segment: Segment, view: DataView, offset: number, l
     else if (kind === OPTION_WINDOW_SCALE && size === 3) {
       const shift = view.getUint8(at + 2);
       segment.windowScale = Math.min(shift, MAX_WINDOW_SCALE);
+    } else if (kind === OPTION_SACK_PERMITTED && size === 2) {
+      segment.sackPermitted = 1;
     } else if (kind === OPTION_TIMESTAMPS && size === 10) {
       segment.hasTimestamps = 1;
       segment.tsVal = view.getInt32(at + 2);
@@ -42,16 +45,17 @@ export function parseOptions(segment: Segment, view: DataView, offset: number, l
 }
 
 /** Bytes of options of a SYN with the given ones; a multiple of 4. */
-export function synOptionBytes(windowScale: number, timestamps: boolean): number {
-  return 4 + (windowScale >= 0 ? 4 : 0) + (timestamps ? 12 : 0);
+export function synOptionBytes(windowScale: number, sack: boolean, timestamps: boolean): number {
+  return 4 + (windowScale >= 0 ? 4 : 0) + (timestamps ? 12 : sack ? 4 : 0);
 }
 
-/** Writes the options of a SYN: MSS, then window scale (-1 for none), then timestamps. */
+/** Writes the options of a SYN: MSS, window scale (-1 for none), SACK permitted (RFC 2018 section 2), timestamps. */
 export function writeSynOptions(
   view: DataView,
   offset: number,
   mss: number,
   windowScale: number,
+  sack: boolean,
   timestamps: boolean,
   tsVal: number,
   tsEcr: number,
@@ -63,8 +67,12 @@ export function writeSynOptions(
     view.setInt32(at, (OPTION_NOP << 24) | (OPTION_WINDOW_SCALE << 16) | (3 << 8) | windowScale);
     at += 4;
   }
+  const permitted = sack
+    ? (OPTION_SACK_PERMITTED << 24) | (2 << 16)
+    : (OPTION_NOP << 24) | (OPTION_NOP << 16);
+  if (sack && !timestamps) view.setInt32(at, permitted | (OPTION_NOP << 8) | OPTION_NOP);
   if (timestamps) {
-    view.setInt32(at, (OPTION_NOP << 24) | (OPTION_NOP << 16) | (OPTION_TIMESTAMPS << 8) | 10);
+    view.setInt32(at, permitted | (OPTION_TIMESTAMPS << 8) | 10);
     view.setInt32(at + 4, tsVal);
     view.setInt32(at + 8, tsEcr);
   }

@@ -9,12 +9,15 @@ export class Reassembly {
   bytes: number;
   /** Slices, and so slots, held. */
   count: number;
+  /** Sequence number at which the latest segment began. */
+  latest: number;
   private readonly starts: number[];
   private readonly slices: (Slice | undefined)[];
 
   constructor() {
     this.bytes = 0;
     this.count = 0;
+    this.latest = 0;
     this.starts = [];
     this.slices = [];
   }
@@ -28,6 +31,7 @@ export class Reassembly {
    */
   insert(start: number, slice: Slice, limit: number): boolean {
     let end = (start + slice.length) | 0;
+    this.latest = start;
     // The place: behind every segment that begins at or before `start`. Segments mostly arrive in order: look from the end.
     let at = this.count;
     while (at > 0 && seqGt(this.starts[at - 1]!, start)) at--;
@@ -86,6 +90,16 @@ export class Reassembly {
       slice.release();
     }
     return undefined;
+  }
+
+  /** First sequence number of a held segment. */
+  startOf(index: number): number {
+    return this.starts[index]!;
+  }
+
+  /** Sequence number behind a held segment. */
+  endOf(index: number): number {
+    return (this.starts[index]! + this.slices[index]!.length) | 0;
   }
 
   /** Releases everything. */

@@ -43,6 +43,8 @@ export class Segment {
   mss: number;
   /** Value of the window scale option, cut to 14; {@link NO_WINDOW_SCALE} when absent. */
   windowScale: number;
+  /** 1 when the SACK-permitted option is there. */
+  sackPermitted: number;
 
   constructor() {
     this.sourcePort = 0;
@@ -58,6 +60,7 @@ export class Segment {
     this.tsEcr = 0;
     this.mss = 0;
     this.windowScale = NO_WINDOW_SCALE;
+    this.sackPermitted = 0;
   }
 }
 
@@ -91,6 +94,7 @@ export function parseSegment(segment: Segment, view: DataView, offset: number, l
     segment.tsEcr = view.getInt32(offset + TCP_HEADER_BYTES + 8);
     return true;
   }
+  segment.sackPermitted = 0;
   segment.hasTimestamps = 0;
   segment.tsVal = 0;
   segment.tsEcr = 0;

@@ -45,6 +45,8 @@ export interface TcpOptions {
   resetsPerSecond?: number;
   /** Offer and accept timestamps (RFC 7323). Default true. */
   timestamps?: boolean;
+  /** Tell senders which bytes wait behind a hole (RFC 2018). Default true. */
+  selectiveAcks?: boolean;
   /** Offer and accept window scaling (RFC 7323). Default true. */
   windowScaling?: boolean;
   /** Segments that one connection sends before the next one has its turn. Default 16. */
@@ -88,6 +90,7 @@ export function tcpConfiguration(options: TcpOptions = {}): TcpConfiguration {
     challengeAckIntervalUs: options.challengeAckIntervalUs ?? 10_000,
     resetsPerSecond: options.resetsPerSecond ?? 10_000,
     timestamps: options.timestamps ?? true,
+    selectiveAcks: options.selectiveAcks ?? true,
     windowScaling: options.windowScaling ?? true,
     transmitBurst: options.transmitBurst ?? 16,
     ephemeralFirst: options.ephemeralFirst ?? 49_152,

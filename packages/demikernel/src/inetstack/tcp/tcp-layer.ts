@@ -25,6 +25,7 @@ import { abort } from './lifecycle.ts';
 import type { TcpListener } from './listener.ts';
 import { Ports } from './ports.ts';
 import { receiveSegment } from './receive.ts';
+import { SackBlocks } from './sack.ts';
 import { Segment } from './segment.ts';
 import { type TcpConfiguration, type TcpOptions, tcpConfiguration } from './tcp-configuration.ts';
 import { TcpQueue } from './tcp-queue.ts';
@@ -54,6 +55,7 @@ export class TcpLayer {
   readonly congestion: CongestionControl;
   readonly counters: Float64Array;
   readonly segment: Segment;
+  readonly sackBlocks: SackBlocks;
   readonly demultiplexer: Demultiplexer;
   readonly sequences: InitialSequence;
   readonly ports: Ports;
@@ -92,6 +94,7 @@ export class TcpLayer {
     this.congestion = congestionControl(this.configuration.congestionControl);
     this.counters = runtime.metrics.counters('tcp', TCP_COUNTERS);
     this.segment = new Segment();
+    this.sackBlocks = new SackBlocks();
     this.demultiplexer = new Demultiplexer(runtime.random);
     this.sequences = new InitialSequence(runtime.random, runtime.clock);
     const { ephemeralFirst, ephemeralLast, tableRows, resetsPerSecond } = this.configuration;

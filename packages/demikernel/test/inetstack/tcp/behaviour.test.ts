@@ -575,3 +575,41 @@ test('endless duplicate acknowledgements do not overflow the congestion window',
   assert.ok(s.connection.cwnd > 0 && s.connection.cwnd < 0x4000_0000 + MSS);
   s.finishAll();
 });
+
+test('selective acknowledgements: the latest block first, neighbours as one, three at most (RFC 2018)', () => {
+  const s = new TcpScript();
+  s.options = Buffer.from('0402020405b40000', 'hex');
+  s.reach('ESTABLISHED');
+  s.options = Buffer.alloc(0);
+  const blocks = (place: number, length: number): number[] => {
+    const frame = tcpFrame({
+      flags: 'A',
+      seq: PEER_ISS + place,
+      ack: s.iss + 1,
+      payload: stream(place, length),
+    });
+    const segment = parse(s.exchange(frame)[0]!).payload;
+    const found: number[] = [];
+    const headerBytes = (segment[12]! >> 4) * 4;
+    if (headerBytes === 20) return found;
+    assert.equal(segment.readInt32BE(20), 0x01010500 | (headerBytes - 22));
+    for (let at = 24; at < headerBytes; at += 4) found.push((segment.readInt32BE(at) - PEER_ISS) | 0);
+    return found;
+  };
+  assert.deepEqual(blocks(101, 10), [101, 111]);
+  assert.deepEqual(blocks(201, 10), [201, 211, 101, 111]);
+  assert.deepEqual(blocks(111, 10), [101, 121, 201, 211]);
+  assert.deepEqual(blocks(301, 10), [301, 311, 101, 121, 201, 211]);
+  assert.deepEqual(blocks(401, 10), [401, 411, 101, 121, 201, 211]);
+  assert.deepEqual(blocks(205, 2), [201, 211, 101, 121, 301, 311]);
+  assert.deepEqual(blocks(1, 100), [201, 211, 301, 311, 401, 411]);
+  assert.deepEqual(blocks(121, 80), [301, 311, 401, 411]);
+  assert.deepEqual(blocks(211, 190), []);
+  s.finishAll();
+});
+
+test('no selective acknowledgement for a peer that did not offer it', () => {
+  const s = established();
+  assert.equal(s.connection.sackEnabled, 0);
+  s.finishAll();
+});

@@ -80,8 +80,13 @@ test('headers that do not fit are refused', () => {
 
 test('options of a SYN are written as they are read', () => {
   const bytes = Buffer.alloc(20);
-  writeSynOptions(new DataView(bytes.buffer, bytes.byteOffset), 0, 1460, 7, true, 0x01020304, -1);
+  writeSynOptions(new DataView(bytes.buffer, bytes.byteOffset), 0, 1460, 7, false, true, 0x01020304, -1);
   assert.equal(bytes.toString('hex'), '020405b4010303070101080a01020304ffffffff');
+  writeSynOptions(new DataView(bytes.buffer, bytes.byteOffset), 0, 1460, 7, true, true, 0x01020304, -1);
+  assert.equal(bytes.toString('hex'), '020405b4010303070402080a01020304ffffffff');
+  const short = Buffer.alloc(8);
+  writeSynOptions(new DataView(short.buffer, short.byteOffset), 0, 1460, -1, true, false, 0, 0);
+  assert.equal(short.toString('hex'), '020405b404020101');
 });
 
 test('sequence numbers compare across the wrap', () => {
