@@ -14,7 +14,7 @@ const AS_NOBODY = [SETPRIV, '--reuid=65534', '--regid=65534', '--clear-groups'];
 test('a table with Catpowder, Catnap and both kinds of node:net', async t => {
   const refusal = testbedRefusal();
   if (refusal !== undefined) return t.skip(refusal);
-  const child = startScript('start/main', []);
+  const child = startScript('start/main', ['--quick']);
   const { code, stdout, stderr } = await outcomeOf(child);
   assert.equal(code, 0, stdout + stderr);
   for (const line of ['catpowder spin', 'catpowder adaptive', 'catnap spin', 'node:net-spin', 'node:net']) {
@@ -41,7 +41,7 @@ test('without permission: what is allowed, what is missing, and the command that
   } catch {
     return t.skip('nobody may not read this checkout');
   }
-  const { code, stdout, stderr } = await outcomeOf(startScript('start/main', [], AS_NOBODY));
+  const { code, stdout, stderr } = await outcomeOf(startScript('start/main', ['--quick'], AS_NOBODY));
   assert.equal(code, 0, stdout + stderr);
   assert.match(stdout, /^catnap spin +spins/m);
   assert.match(stdout, /^node:net +blocks/m);
