@@ -31,7 +31,14 @@ function serve(socket: net.Socket): void {
     if (!socket.writableEnded) socket.end();
   };
   socket.on('drain', more);
-  socket.on('data', chunk => checker.take(chunk));
+  let pauseMs = plan.pauseMs ?? 0;
+  socket.on('data', chunk => {
+    checker.take(chunk);
+    if (pauseMs === 0) return;
+    socket.pause();
+    setTimeout(() => socket.resume(), pauseMs);
+    pauseMs = 0;
+  });
   socket.on('error', error => {
     report.trouble ||= error.message;
   });

@@ -14,6 +14,9 @@ export interface BulkPlan {
   receiveSeed: number;
   /** Bytes of one write. */
   pieceBytes: number;
+  /** This end stops reading for so long, once it has read something; and the other end. */
+  pauseMs?: number;
+  peerPauseMs?: number;
 }
 
 /** One end's account, when every connection is over. */
@@ -42,5 +45,7 @@ export function opposite(plan: BulkPlan, address: string = plan.address): BulkPl
     receiveBytes: plan.sendBytes,
     sendSeed: plan.receiveSeed,
     receiveSeed: plan.sendSeed,
+    pauseMs: plan.peerPauseMs,
+    peerPauseMs: plan.pauseMs,
   };
 }

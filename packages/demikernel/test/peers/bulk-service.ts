@@ -11,12 +11,15 @@ import { SHUT_WR } from '../../src/runtime/queue.ts';
 import type { BulkPlan, BulkReport } from './bulk-plan.ts';
 import { StreamChecker, StreamPattern } from './stream-pattern.ts';
 
+const PAUSE_CHECK_US = 10_000;
+
 /** What one connection has done. */
 class Transfer {
   sent = 0;
   pushing = 0;
   sending = true;
   receiving = true;
+  pauseMs = plan.pauseMs ?? 0;
   readonly checker = new StreamChecker(receivePattern);
 }
 
@@ -33,6 +36,8 @@ const { pool, runtime } = os.libraryOs;
 let startedMs = 0;
 let startCpu = process.cpuUsage();
 let left = plan.connections;
+const paused: number[] = [];
+let resumeAtMs = 0;
 
 function begin(qd: number): void {
   if (startedMs === 0) {
@@ -85,8 +90,14 @@ if (plan.role === 'listen') {
 console.log('up');
 
 while (left > 0 && !os.stopping) {
-  const result = set.wait();
-  if (result === undefined) break;
+  if (paused.length > 0 && performance.now() >= resumeAtMs) {
+    for (const qd of paused.splice(0)) set.add(os.pop(qd));
+  }
+  const result = set.wait(paused.length > 0 ? PAUSE_CHECK_US : undefined);
+  if (result === undefined) {
+    if (paused.length > 0) continue;
+    break;
+  }
   const { qd, errno } = result;
   if (result.opcode === OP_ACCEPT) {
     if (errno === 0) begin(result.acceptedQd);
@@ -118,7 +129,11 @@ while (left > 0 && !os.stopping) {
     const { count, segments } = array;
     for (let i = 0; i < count; i++) transfer.checker.take(segments[i]!.bytes());
     array.free();
-    if (count > 0) set.add(os.pop(qd));
+    if (count > 0 && transfer.pauseMs > 0) {
+      resumeAtMs = performance.now() + transfer.pauseMs;
+      transfer.pauseMs = 0;
+      paused.push(qd);
+    } else if (count > 0) set.add(os.pop(qd));
     else {
       transfer.receiving = false;
       endWhenDone(qd, transfer);
