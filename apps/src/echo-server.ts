@@ -67,7 +67,11 @@ export class EchoServer {
 
   private accepted(result: Result): void {
     // A connection that was gone before it was accepted is no reason to stop.
-    if (result.errno === 0) this.set.add(this.os.pop(result.acceptedQd));
+    if (result.errno === 0) {
+      // A reply in pieces must not wait for the peer's delayed acknowledgement (RFC 896, RFC 1122 section 4.2.3.4).
+      this.os.setsockopt(result.acceptedQd, 'noDelay', true);
+      this.set.add(this.os.pop(result.acceptedQd));
+    }
     this.set.add(this.os.accept(this.listeningQd));
   }
 
