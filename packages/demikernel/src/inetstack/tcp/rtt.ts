@@ -35,3 +35,14 @@ export function backedOffRto(c: TcpConnection, configuration: TcpConfiguration):
   for (let i = 0; i < c.backoff && rto < configuration.maximumRtoUs; i++) rto *= 2;
   return rto < configuration.maximumRtoUs ? rto | 0 : configuration.maximumRtoUs;
 }
+
+/**
+ * The time-out for what is under way. A peer may sit on the acknowledgement of less than two segments (RFC 5681 section
+ * 4.2), Linux for 40 ms: without an allowance for that every pause of its application would look like a loss. A segment
+ * that was sent twice is acknowledged at once, so that the allowance is made once only.
+ */
+export function retransmissionTimeout(c: TcpConnection, configuration: TcpConfiguration): number {
+  if (c.backoff !== 0) return backedOffRto(c, configuration);
+  const flight = (c.sndMax - c.sndUna) | 0;
+  return flight < 2 * c.mss ? (c.rtoUs + configuration.peerAckDelayUs) | 0 : c.rtoUs;
+}

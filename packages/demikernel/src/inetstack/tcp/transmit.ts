@@ -1,17 +1,10 @@
 // What may be sent now, and the list of connections that have something to send. How a segment is written is emit.ts.
 
 import { type TcpConnection, TIMER_OFF, TIMER_PERSIST, TIMER_RTO } from './connection.ts';
-import {
-  emitSegment,
-  PAYLOAD_NONE,
-  resendHead,
-  sendNext,
-  sendSyn,
-  setRetransmitTimer,
-  windowGain,
-} from './emit.ts';
-import { backedOffRto } from './rtt.ts';
+import { emitSegment, PAYLOAD_NONE, windowGain } from './emit.ts';
+import { backedOffRto, retransmissionTimeout } from './rtt.ts';
 import { ACK } from './segment.ts';
+import { resendHead, sendNext, sendSyn, setRetransmitTimer } from './send.ts';
 import { seqGt } from './sequence.ts';
 import { CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
@@ -206,6 +199,6 @@ export function restartRto(layer: TcpLayer, c: TcpConnection): void {
   if (c.sndUna === c.sndMax) {
     if (c.timerMode === TIMER_RTO) c.timerMode = TIMER_OFF;
   } else {
-    setRetransmitTimer(layer, c, TIMER_RTO, backedOffRto(c, layer.configuration));
+    setRetransmitTimer(layer, c, TIMER_RTO, retransmissionTimeout(c, layer.configuration));
   }
 }
