@@ -15,6 +15,8 @@ import { hasUnsent, markReady, restartRto } from './transmit.ts';
 const DUPLICATE_THRESHOLD = 3;
 /** Round trip taken for a timestamp difference of 0: half of its grain. */
 const TIMESTAMP_GRAIN_US = 500;
+/** The longest delay of acknowledgements that a time-out is made to respect (Linux: TCP_DELACK_MAX, 200 ms). */
+const MAX_FLOOR_MS = 250;
 
 /**
  * Takes SEG.ACK, which is in (SND.UNA, SND.MAX].
@@ -65,6 +67,11 @@ function measure(layer: TcpLayer, c: TcpConnection, ack: number, tsEcr: number):
 function undoSpuriousTimeout(layer: TcpLayer, c: TcpConnection, tsEcr: number): void {
   if (c.tsEnabled !== 0 && tsEcr !== 0 && ((tsEcr - c.undoTs) | 0) < 0) {
     count(layer.counters, SPURIOUS_TIMEOUT);
+    // Most likely the peer delayed its acknowledgement: Linux does for 40 ms, eight times our least time-out.
+    const elapsedMs = (layer.nowMs + c.tsOffset - tsEcr) | 0;
+    const floorUs = elapsedMs < MAX_FLOOR_MS ? (elapsedMs * 1250) | 0 : MAX_FLOOR_MS * 1000;
+    if (floorUs > c.rtoFloorUs) c.rtoFloorUs = floorUs;
+    if (c.rtoUs < c.rtoFloorUs) c.rtoUs = c.rtoFloorUs;
     c.cwnd = c.undoCwnd;
     c.ssthresh = c.undoSsthresh;
     c.sndNxt = c.sndMax;

@@ -1,5 +1,5 @@
-// The state of one connection (the TCB of RFC 9293 section 3.3.1), and which of it travels when the connection moves.
-// What changes it is in receive.ts, acknowledge.ts, transmit.ts, timers.ts and lifecycle.ts.
+// The state of one connection (the TCB of RFC 9293 section 3.3.1). Which of it travels is state-fields.ts;
+// what changes it is in receive.ts, acknowledge.ts, transmit.ts, timers.ts and lifecycle.ts.
 
 import type { Operation } from '../../runtime/operation.ts';
 import { OperationList } from '../../runtime/operation.ts';
@@ -116,6 +116,8 @@ export class TcpConnection implements TimerOwner, RouteListener {
   srttUs8: number;
   rttvarUs4: number;
   rtoUs: number;
+  /** Lower bound that spurious time-outs have taught: how long this peer delays acknowledgements. */
+  rtoFloorUs: number;
   backoff: number;
   /** 1 while the segment that ends at `rttSeq`, sent at `rttStart`, is being timed. */
   rttTiming: number;
@@ -259,6 +261,7 @@ export class TcpConnection implements TimerOwner, RouteListener {
     this.progressMs = 0;
     this.backoff = 0;
     this.rtoUs = 0;
+    this.rtoFloorUs = 0;
     this.srttUs8 = 0;
     this.rttvarUs4 = 0;
     this.retransmitCount = 0;
@@ -321,129 +324,3 @@ export class TcpConnection implements TimerOwner, RouteListener {
     this.layer.onRouteFailed(this, errno);
   }
 }
-
-/** How a field travels: as it is, as a sequence of slices, or not at all because the other side makes it anew. */
-export type StateFieldKind = 'int32' | 'time32' | 'timeMs' | 'timeSeconds' | 'words' | 'slices' | 'derived';
-
-/**
- * Every field of {@link TcpConnection}: the record of a moving connection is generated from this list, and a test fails
- * when a field is not on it.
- *
- * - `int32`: exported as it is. `words`: an Int32Array or nothing. `slices`: the bytes.
- * - `time32`, `timeMs`, `timeSeconds`: moments of this runtime's clock, exported as the difference to now.
- * - `derived`: made anew by whoever imports the connection.
- */
-export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKind>> = {
-  layer: 'derived',
-  localAddress: 'int32',
-  remoteAddress: 'int32',
-  localPort: 'int32',
-  remotePort: 'int32',
-  ports: 'derived',
-  pseudoSum: 'derived',
-  route: 'derived',
-  resolving: 'derived',
-  state: 'int32',
-  error: 'derived',
-  softError: 'derived',
-  iss: 'int32',
-  sndUna: 'int32',
-  sndNxt: 'int32',
-  sndMax: 'int32',
-  sndWnd: 'int32',
-  sndWl1: 'int32',
-  sndWl2: 'int32',
-  maxSndWnd: 'int32',
-  sndScale: 'int32',
-  mss: 'int32',
-  peerMss: 'int32',
-  finQueued: 'int32',
-  sndShut: 'int32',
-  probeNow: 'int32',
-  forceSend: 'int32',
-  sendBufferBytes: 'int32',
-  noDelay: 'int32',
-  irs: 'int32',
-  rcvNxt: 'int32',
-  rcvAdv: 'int32',
-  rcvScale: 'int32',
-  wsEnabled: 'int32',
-  sackEnabled: 'int32',
-  rcvMss: 'int32',
-  receiveBufferBytes: 'int32',
-  lastAckSent: 'int32',
-  rcvFin: 'int32',
-  rcvFinSeq: 'int32',
-  rcvEnded: 'int32',
-  rcvShut: 'int32',
-  ackNow: 'int32',
-  ackDelayed: 'int32',
-  ackDeadline: 'time32',
-  ackListed: 'derived',
-  ackNext: 'derived',
-  unackedBytes: 'int32',
-  unackedSegments: 'int32',
-  tsEnabled: 'int32',
-  // An offset to this host's clock: exported as the timestamp of now, which carries on from there.
-  tsOffset: 'timeMs',
-  tsRecent: 'int32',
-  tsRecentSeconds: 'timeSeconds',
-  srttUs8: 'int32',
-  rttvarUs4: 'int32',
-  rtoUs: 'int32',
-  backoff: 'int32',
-  rttTiming: 'int32',
-  rttSeq: 'int32',
-  rttStart: 'time32',
-  timerMode: 'int32',
-  timerDeadline: 'time32',
-  timerAt: 'derived',
-  retransmitCount: 'int32',
-  probeCount: 'int32',
-  retransmitTotal: 'int32',
-  progressMs: 'timeMs',
-  userTimeoutMs: 'int32',
-  dupAcks: 'int32',
-  inRecovery: 'int32',
-  recover: 'int32',
-  retransmitHead: 'int32',
-  cwnd: 'int32',
-  ssthresh: 'int32',
-  cwndCredit: 'int32',
-  congestionWords: 'words',
-  undoCwnd: 'int32',
-  undoSsthresh: 'int32',
-  undoTs: 'int32',
-  lastSendMs: 'timeMs',
-  keepAlive: 'int32',
-  keepIdleMs: 'int32',
-  keepIntervalMs: 'int32',
-  keepProbes: 'int32',
-  keepProbesSent: 'int32',
-  lastReceiveMs: 'timeMs',
-  lastChallengeUs: 'time32',
-  lingerUs: 'int32',
-  orphan: 'derived',
-  inTable: 'derived',
-  row: 'derived',
-  inReady: 'derived',
-  moreToSend: 'derived',
-  readyNext: 'derived',
-  sendQueue: 'slices',
-  receiveQueue: 'slices',
-  reassembly: 'slices',
-  // Operations belong to the application on this host: a connection moves when none is pending, or they are completed.
-  pops: 'derived',
-  pushes: 'derived',
-  ackedPushes: 'derived',
-  connecting: 'derived',
-  listener: 'derived',
-  list: 'derived',
-  listPrevious: 'derived',
-  listNext: 'derived',
-  retransmitTimer: 'derived',
-  lifeTimer: 'derived',
-  onTimer: 'derived',
-  routeReady: 'derived',
-  routeFailed: 'derived',
-};

@@ -3,9 +3,9 @@
 import { ECANCELED, ECONNRESET } from '../../runtime/errno.ts';
 import { type TcpConnection, TIMER_OFF, TIMER_TIME_WAIT } from './connection.ts';
 import { count, ORPHAN_ABORTED, TIME_WAIT_EVICTED } from './counters.ts';
-import { setRetransmitTimer } from './emit.ts';
 import { failOperations, failPush, movePush, queueFin, servePops } from './operations.ts';
 import { resetPeer } from './reset.ts';
+import { setRetransmitTimer } from './send.ts';
 import { CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 

@@ -25,6 +25,7 @@ export function sampleRtt(c: TcpConnection, configuration: TcpConfiguration, sam
   const spread = Math.max(c.rttvarUs4, TICK_US);
   let rto = ((c.srttUs8 >> 3) + spread) | 0;
   if (rto < configuration.minimumRtoUs) rto = configuration.minimumRtoUs;
+  if (rto < c.rtoFloorUs) rto = c.rtoFloorUs;
   if (rto > configuration.maximumRtoUs) rto = configuration.maximumRtoUs;
   c.rtoUs = rto;
 }

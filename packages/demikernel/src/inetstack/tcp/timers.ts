@@ -17,9 +17,9 @@ import {
   TIMED_OUT,
   WINDOW_PROBE,
 } from './counters.ts';
-import { setRetransmitTimer } from './emit.ts';
 import { abort, destroy } from './lifecycle.ts';
 import { backedOffRto } from './rtt.ts';
+import { setRetransmitTimer } from './send.ts';
 import { CLOSED, ESTABLISHED, SYN_RECEIVED } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 import { hasUnsent, markReady } from './transmit.ts';

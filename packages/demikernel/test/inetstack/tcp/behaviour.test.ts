@@ -208,6 +208,7 @@ test('a spurious time-out is undone (RFC 3522)', () => {
   assert.deepEqual(s.inject(`A 1 ack ${1 + 1448}`), []);
   assert.equal(s.count('spuriousTimeout'), 1);
   assert.ok(s.connection.cwnd >= cwnd);
+  assert.ok(s.connection.rtoFloorUs >= 7000 && s.connection.rtoUs >= s.connection.rtoFloorUs);
   s.finishAll();
 });
 

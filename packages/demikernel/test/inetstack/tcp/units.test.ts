@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { heapRegion, SlotPool } from '@demikernel/memory';
-import { TCP_STATE_FIELDS, type TcpConnection } from '../../../src/inetstack/tcp/connection.ts';
+import type { TcpConnection } from '../../../src/inetstack/tcp/connection.ts';
 import * as counters from '../../../src/inetstack/tcp/counters.ts';
 import { TCP_COUNTERS } from '../../../src/inetstack/tcp/counters.ts';
 import { Demultiplexer } from '../../../src/inetstack/tcp/demultiplexer.ts';
@@ -13,6 +13,7 @@ import { sampleRtt } from '../../../src/inetstack/tcp/rtt.ts';
 import { parseSegment, Segment } from '../../../src/inetstack/tcp/segment.ts';
 import { seqGe, seqGt, seqLe, seqLt } from '../../../src/inetstack/tcp/sequence.ts';
 import { halfSipHash, SipHash } from '../../../src/inetstack/tcp/siphash.ts';
+import { TCP_STATE_FIELDS } from '../../../src/inetstack/tcp/state-fields.ts';
 import { tcpConfiguration } from '../../../src/inetstack/tcp/tcp-configuration.ts';
 import { SeededRandom } from '../../../src/runtime/random.ts';
 import { TcpScript } from './tcp-script.ts';
