@@ -46,6 +46,11 @@ export class DatagramQueue extends KernelQueue {
     this.pushes = new OperationList();
   }
 
+  protected override get watchedEvents(): number {
+    // UDP reports room whenever a datagram has left: asked for only while a push waits.
+    return this.writable ? EPOLLIN : EPOLLIN | EPOLLOUT;
+  }
+
   override bind(address: SocketAddress): number {
     return super.bind(address) || this.watch();
   }
@@ -75,9 +80,10 @@ export class DatagramQueue extends KernelQueue {
       this.readable = true;
       if (this.pops.head !== undefined) this.servePops();
     }
-    if ((events & (EPOLLOUT | EPOLLERR)) !== 0) {
+    if (!this.writable && (events & (EPOLLOUT | EPOLLERR)) !== 0) {
       this.writable = true;
-      if (this.pushes.head !== undefined) this.servePushes();
+      this.servePushes();
+      if (this.writable) this.host.rewatch(this, this.watchedEvents);
     }
   }
 
@@ -171,6 +177,7 @@ export class DatagramQueue extends KernelQueue {
     else length = -EINVAL;
     if (length === -EAGAIN) {
       this.writable = false;
+      this.host.rewatch(this, this.watchedEvents);
       return false;
     }
     if (length === -EINTR) {

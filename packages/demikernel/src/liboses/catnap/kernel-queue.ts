@@ -48,6 +48,9 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
     this.chosen = undefined;
   }
 
+  /** What epoll is asked to report. */
+  protected abstract readonly watchedEvents: number;
+
   abstract ready(events: number): void;
   abstract guess(): number;
   abstract retry(): void;
@@ -107,11 +110,11 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
     return 0;
   }
 
-  /** Begins to watch the socket. 0 or an errno. */
+  /** Begins to watch the socket, for `watchedEvents`. 0 or an errno. */
   protected watch(): number {
     if (this.watched) return 0;
     this.watched = true;
-    return -this.host.watch(this);
+    return -this.host.watch(this, this.watchedEvents);
   }
 
   override getOption(name: SocketOptionName): number | boolean | undefined {

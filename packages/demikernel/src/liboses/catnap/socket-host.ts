@@ -3,11 +3,7 @@
 import type { SlotPool } from '@demikernel/memory';
 import {
   closeDescriptor,
-  EPOLLERR,
   EPOLLET,
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLRDHUP,
   EpollSet,
   SocketAddress as NativeAddress,
   openNamespace,
@@ -113,14 +109,19 @@ export class SocketHost {
   }
 
   /**
-   * Begins to watch a descriptor; what it is ready for already is reported too. 0 or a negative errno.
+   * Begins to watch a descriptor for EPOLLIN, EPOLLOUT, …; what it is ready for already is reported too. 0 or a negative errno.
    *
    * Edge-triggered: an event costs nothing more until the next one, and a socket that nobody pops from stays silent.
    */
-  watch(socket: HostedSocket): number {
+  watch(socket: HostedSocket, events: number): number {
     while (this.sockets.length <= socket.fd) this.sockets.push(undefined);
     this.sockets[socket.fd] = socket;
-    return this.epoll.add(socket.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLERR | EPOLLET, socket.fd);
+    return this.epoll.add(socket.fd, events | EPOLLET, socket.fd);
+  }
+
+  /** Changes what a descriptor is watched for; what it is ready for already is reported again. 0 or a negative errno. */
+  rewatch(socket: HostedSocket, events: number): number {
+    return this.epoll.modify(socket.fd, events | EPOLLET, socket.fd);
   }
 
   /** Closes a descriptor, watched or not. */

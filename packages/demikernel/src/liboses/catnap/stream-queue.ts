@@ -118,6 +118,11 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     this.lingerEndUs = 0;
   }
 
+  protected override get watchedEvents(): number {
+    // TCP reports room only after a send has found none, so that asking for it always costs nothing.
+    return EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+  }
+
   // ---- set-up ----
 
   override bind(address: SocketAddress): number {
