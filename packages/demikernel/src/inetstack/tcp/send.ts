@@ -4,7 +4,7 @@
 import { type TcpConnection, TIMER_RTO } from './connection.ts';
 import { count, RETRANSMITTED } from './counters.ts';
 import { emitSegment, emitSyn, PAYLOAD_HEAD, PAYLOAD_NEXT, PAYLOAD_NONE } from './emit.ts';
-import { backedOffRto } from './rtt.ts';
+import { backedOffRto, retransmissionTimeout } from './rtt.ts';
 import { ACK, FIN, PSH, SYN } from './segment.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 
@@ -29,8 +29,11 @@ export function sendNext(layer: TcpLayer, c: TcpConnection, length: number, fin:
   } else {
     noteRetransmission(layer, c);
   }
-  if (c.timerMode !== TIMER_RTO)
-    setRetransmitTimer(layer, c, TIMER_RTO, backedOffRto(c, layer.configuration));
+  const two = 2 * c.mss;
+  // With two segments under way the peer owes an acknowledgement at once: the time-out is shorter from here on.
+  const owed = ((seq - c.sndUna) | 0) < two && ((end - c.sndUna) | 0) >= two;
+  if (c.timerMode !== TIMER_RTO || owed)
+    setRetransmitTimer(layer, c, TIMER_RTO, retransmissionTimeout(c, layer.configuration));
   return true;
 }
 
