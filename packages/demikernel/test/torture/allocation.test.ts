@@ -16,6 +16,6 @@ test('an echo allocates less than a byte per packet', { timeout: 120_000 }, t =>
   for (const [name, bytesPerPacket] of Object.entries(echoes)) {
     assert.ok(bytesPerPacket < 1, `${name} allocates ${bytesPerPacket} bytes per packet`);
   }
-  // 40 bytes in 62 rounds of some 32 packets: what is planted is found.
-  assert.ok(planted! > echoes['tcpWaitSet']! + 0.005, `the planted object is not seen: ${output}`);
+  // 40 bytes in three rounds of some 32 packets: what is planted is found.
+  assert.ok(planted! > 0.3, `the planted object is not seen: ${output}`);
 });
