@@ -46,7 +46,8 @@ function rowOf(path: StackPath): Row {
 /** Everything runs before anything is measured: inline caches see both devices, both protocols and every size. */
 function pollute(paths: readonly StackPath[], packets: number): void {
   const untimed = new BlockTimer(0);
-  for (let round = 0; round < 3; round++) for (const path of paths) path.run(packets / 3, untimed);
+  const share = Math.ceil(packets / 3);
+  for (let round = 0; round < 3; round++) for (const path of paths) path.run(share, untimed);
 }
 
 /** Paths take turns; the median block of all turns counts. */
@@ -54,7 +55,7 @@ function time(paths: readonly StackPath[], packets: number, rounds: number): Row
   const timers = paths.map(() => new BlockTimer(TIMED_BLOCKS));
   for (let round = 0; round < rounds; round++) {
     paths.forEach((path, i) => {
-      path.run(packets / rounds, timers[i]!);
+      path.run(Math.ceil(packets / rounds), timers[i]!);
     });
   }
   return paths.map((path, i) => ({
