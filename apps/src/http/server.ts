@@ -9,13 +9,15 @@ import type {
   ScatterGatherArray,
   SocketAddress,
 } from 'demikernel';
-import { ECANCELED } from 'demikernel';
+import { ECANCELED, SHUT_WR } from 'demikernel';
 import { DEFAULT_LIMITS, pathOf, type Request, type RequestLimits } from './request.ts';
 import { RequestParser } from './request-parser.ts';
 import { CONTINUE, DateText, errorBody, formatHead } from './response.ts';
 
 /** Bytes of responses that are gathered before they are pushed, so that pipelined requests share pushes. */
 const GATHER_BYTES = 65536;
+/** Most that is read away after the last response before the connection is closed for good. */
+const LINGER_BYTES = 1 << 20;
 /** How often idle connections are looked for. */
 const SWEEP_US = 1_000_000;
 /** How long a response waits for device memory before it looks again. */
@@ -198,7 +200,26 @@ class HttpConnection {
       } finally {
         array.free();
       }
-      if (!(yield* this.flush()) || !alive) return;
+      if (!(yield* this.flush())) return;
+      if (!alive) break;
+    }
+    yield* this.linger();
+  }
+
+  /**
+   * Ends our half and reads away what the client still sends: closing at once would reset the connection, and the reset
+   * could overtake the last response (RFC 9112 section 9.6).
+   */
+  private *linger(): Coroutine {
+    if (!this.open) return;
+    this.os.shutdown(this.qd, SHUT_WR);
+    for (let left = LINGER_BYTES; left > 0; ) {
+      const { errno, array } = yield* this.co.pop(this.qd);
+      if (errno !== 0 || array === undefined) return;
+      const { lengthBytes } = array;
+      array.free();
+      if (lengthBytes === 0) return;
+      left -= lengthBytes;
     }
   }
 
