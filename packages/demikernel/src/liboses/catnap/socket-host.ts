@@ -124,6 +124,12 @@ export class SocketHost {
     return this.epoll.modify(socket.fd, events | EPOLLET, socket.fd);
   }
 
+  /** The events of a watched descriptor are another object's from here on. */
+  handOver(socket: HostedSocket): void {
+    if (this.likely === this.sockets[socket.fd]) this.noteAlone(undefined);
+    this.sockets[socket.fd] = socket;
+  }
+
   /** Closes a descriptor, watched or not. */
   close(fd: number): void {
     if (fd < this.sockets.length && this.sockets[fd] !== undefined) {

@@ -36,9 +36,10 @@ import { type Operation, OperationList, PUSH_ACKED, PUSH_TO } from '../../runtim
 import { SHUT_RD, SHUT_RDWR, SHUT_WR, type SocketOptionName } from '../../runtime/queue.ts';
 import type { SocketAddress } from '../../runtime/socket-address.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
-import { Acknowledgements, FIRST_ASK_US, unacknowledgedBytes } from './acknowledgements.ts';
+import { Acknowledgements, FIRST_ASK_US } from './acknowledgements.ts';
 import { readNative } from './address.ts';
 import { KernelQueue, MAX_WAITING } from './kernel-queue.ts';
+import { LingeringSocket } from './lingering.ts';
 import { RECEIVE_LIMIT_BYTES } from './receiver.ts';
 import {
   ACCEPTED,
@@ -57,12 +58,7 @@ const FRESH = 0;
 const LISTENING = 1;
 const CONNECTING = 2;
 const CONNECTED = 3;
-/** Closed by the application; the descriptor lives until what was sent is acknowledged or the time is over. */
-const LINGERING = 4;
-const CLOSED = 5;
-
-/** How often a lingering socket is looked at. */
-const LINGER_ASK_US = 1000;
+const CLOSED = 4;
 
 const SOMETHING_TO_READ = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const NOTHING_MORE_TO_COME = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -95,7 +91,6 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
   private readonly acknowledgements: Acknowledgements;
   private readonly timer: Timer;
   private lingerUs: number;
-  private lingerEndUs: number;
 
   constructor(host: SocketHost, fd: number, family?: number) {
     super(host, SOCK_STREAM, fd, family);
@@ -115,7 +110,6 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     this.acknowledgements = new Acknowledgements(this.operations);
     this.timer = new Timer(this, 0);
     this.lingerUs = -1;
-    this.lingerEndUs = 0;
   }
 
   protected override get watchedEvents(): number {
@@ -165,14 +159,19 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     return this.state === CONNECTED ? EISCONN : EINVAL;
   }
 
+  /** A socket that failed to connect is good for nothing else; a fresh one in its place can try again. */
+  private startAfresh(): void {
+    if (this.reopen() === 0) this.state = FRESH;
+    else this.leave(false);
+  }
+
   private finishConnect(): void {
     const operation = this.connecting!;
     this.connecting = undefined;
     const errno = socketError(this.fd);
     if (errno !== 0) {
       this.host.add(FAILURES, 1);
-      // A socket that failed to connect is good for nothing else; a fresh one can try again.
-      this.state = this.reopen() === 0 ? FRESH : CLOSED;
+      this.startAfresh();
       this.operations.complete(operation, errno < 0 ? -errno : errno);
       return;
     }
@@ -441,7 +440,7 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     const { list } = operation;
     if (operation === this.connecting) {
       this.connecting = undefined;
-      this.state = this.reopen() === 0 ? FRESH : CLOSED;
+      this.startAfresh();
     } else if (list === this.pops || list === this.accepts) list.remove(operation);
     else if (list === this.pushes && operation.doneBytes === 0) list.remove(operation);
     else return false;
@@ -450,13 +449,12 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
   }
 
   override close(): void {
-    if (this.state === CLOSED || this.state === LINGERING) return;
+    if (this.state === CLOSED) return;
     const wasConnected = this.state === CONNECTED && this.failure === 0;
     const connecting = this.connecting;
     this.connecting = undefined;
     this.host.runtime.timers.cancel(this.timer);
-    if (wasConnected && this.lingerUs > 0) this.linger();
-    else this.leave(wasConnected && this.lingerUs === 0);
+    this.leave(wasConnected);
     if (connecting !== undefined) this.operations.complete(connecting, ECANCELED);
     this.end(this.accepts, ECANCELED);
     this.end(this.pops, ECANCELED);
@@ -464,36 +462,25 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     this.end(this.acknowledgements.waiting, ECANCELED);
   }
 
-  /** Gives the descriptor up. @param reset whether the peer gets a RST instead of what is not yet sent */
-  private leave(reset: boolean): void {
-    if (reset) setLinger(this.fd, 0);
-    const { fd } = this;
+  /** Gives the descriptor up. */
+  private leave(wasConnected: boolean): void {
+    const { fd, host, lingerUs } = this;
     this.state = CLOSED;
     this.fd = -1;
-    if (fd >= 0) this.host.close(fd);
-  }
-
-  /** close(2) with SO_LINGER would block the thread; so the FIN goes now and a timer watches it. */
-  private linger(): void {
-    const { clock, timers } = this.host.runtime;
-    this.state = LINGERING;
-    this.lingerEndUs = clock.micros[0]! + this.lingerUs;
-    this.sendFin();
-    timers.arm(this.timer, FIRST_ASK_US);
-  }
-
-  onTimer(): void {
-    const { clock, timers } = this.host.runtime;
-    const { acknowledgements } = this;
-    if (this.state === CONNECTED) {
-      acknowledgements.ask(this.fd, this.finSent);
-      if (acknowledgements.waiting.head !== undefined) timers.arm(this.timer, acknowledgements.askAgainUs);
+    if (wasConnected && lingerUs > 0) {
+      new LingeringSocket(host, fd, lingerUs);
       return;
     }
-    if (this.state !== LINGERING) return;
-    if (unacknowledgedBytes(this.fd) <= 0) this.leave(false);
-    else if (clock.micros[0]! >= this.lingerEndUs) this.leave(true);
-    else timers.arm(this.timer, Math.min(this.lingerEndUs - clock.micros[0]!, LINGER_ASK_US));
+    if (wasConnected && lingerUs === 0) setLinger(fd, 0);
+    if (fd >= 0) host.close(fd);
+  }
+
+  /** Pushes wait for their acknowledgement. */
+  onTimer(): void {
+    const { acknowledgements } = this;
+    acknowledgements.ask(this.fd, this.finSent);
+    if (acknowledgements.waiting.head === undefined) return;
+    this.host.runtime.timers.arm(this.timer, acknowledgements.askAgainUs);
   }
 
   override getOption(name: SocketOptionName): number | boolean | undefined {
