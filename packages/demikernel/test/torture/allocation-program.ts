@@ -18,7 +18,7 @@ const FLOWS = 16;
 const PACKETS = 60_000;
 /** One object of 40 bytes per so many rounds of `FLOWS` echoes. */
 const PLANT_EVERY = 3;
-const READINGS = 5;
+const READINGS = 3;
 
 type Protocol = 'stream' | 'datagram';
 

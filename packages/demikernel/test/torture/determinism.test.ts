@@ -9,7 +9,7 @@ import { traceHash } from './trace.ts';
 const PROGRAM = fileURLToPath(new URL('./trace.js', import.meta.url));
 
 test('the same seed, the same frames', () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     const first = traceHash(seed);
     assert.equal(traceHash(seed), first, `seed ${seed}, twice in one process`);
     // Another heap and other compilation must not matter.

@@ -27,7 +27,7 @@ export function traceHash(seed: number): string {
     new Churn(a, new SeededRandom(seed), '10.0.0.2'),
     new Churn(b, new SeededRandom(seed + 1), '10.0.0.1'),
   ];
-  for (let i = 0; i < 4000; i++) {
+  for (let i = 0; i < 2000; i++) {
     for (const churn of churns) churn.turn();
     world.step();
     world.advance(500);

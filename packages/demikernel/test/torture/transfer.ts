@@ -17,14 +17,15 @@ import { assertNothingLeft, assertQuiet, type Counters, countersOf } from './led
 
 /** Longer than any window and prime, so that no misplaced segment looks right. */
 const PATTERN_BYTES = 1_048_573;
-/** Simulated time after which a transfer counts as stuck, per MiB. */
-const LIMIT_US_PER_MIB = 120_000_000;
-const LIMIT_US = 1_200_000_000;
+/** Simulated time without a byte after which a transfer counts as stuck: many of the longest retransmission time-outs. */
+const STUCK_US = 1_200_000_000;
 
 export interface TransferOptions {
   seed: number;
   /** Bytes each way. */
   bytes: number;
+  /** Default: {@link conditionsOf} the seed. */
+  conditions?: Conditions;
   /** Takes a capture of everything either host sends and receives. */
   capture?: (blocks: Uint8Array) => void;
 }
@@ -84,6 +85,46 @@ export function conditionsOf(seed: number): Conditions {
     pauseUs: pick(random, [100, 2000, 20_000]),
     popBytes: [pick(random, [0, 0, 0, 700, 10_000]), pick(random, [0, 0, 0, 700, 10_000])],
     pushBytes: pick(random, [1000, 8192, 65_536]),
+  };
+}
+
+/** Conditions nobody has: links that are hardly there, hosts with hardly any memory, packets of all sizes. */
+export function harshConditionsOf(seed: number): Conditions {
+  const random = new SeededRandom(seed ^ 0x68_72_73);
+  const usual = conditionsOf(seed);
+  const host = (): SimulatedHostOptions => ({
+    slots: pick(random, [96, 160, 300]),
+    reserveSlots: pick(random, [16, 40]),
+    debugMemory: random.below(4) === 0,
+    tcp: {
+      ...usual.hosts[random.below(2)]!.tcp,
+      receiveBufferBytes: pick(random, [2000, 6000, 65_536, 262_144]),
+      maximumSegmentBytes: pick(random, [0, 0, 88, 300]),
+      maximumSynRetransmits: 20,
+      delayedAckUs: pick(random, [0, 500, 40_000]),
+      ackEverySegments: pick(random, [1, 4, 64]),
+      transmitBurst: pick(random, [1, 16]),
+    },
+    device: {
+      mtuBytes: pick(random, [576, 1500, 1500, 1900]),
+      ringFrames: pick(random, [4, 64, 1024]),
+      segmentLimit: pick(random, [1, 2, 16]),
+      copyThresholdBytes: pick(random, [0, 256]),
+    },
+  });
+  return {
+    ...usual,
+    link: {
+      lossRate: pick(random, [0.02, 0.08, 0.15]),
+      reorderRate: pick(random, [0.05, 0.3]),
+      duplicateRate: pick(random, [0.02, 0.3]),
+      corruptRate: pick(random, [0, 0.05]),
+      delayUs: pick(random, [0, 50, 3000]),
+      jitterUs: pick(random, [0, 500]),
+      bitsPerSecond: pick(random, [0, 0, 1e7, 1e9]),
+      queueBytes: pick(random, [5000, 262_144]),
+    },
+    hosts: [host(), host()],
   };
 }
 
@@ -225,7 +266,7 @@ class End implements TimerOwner {
 /** Runs one transfer to its end and closes the books; throws when anything at all is wrong. */
 export function runTransfer(options: TransferOptions): TransferReport {
   const { seed, bytes, capture } = options;
-  const conditions = conditionsOf(seed);
+  const conditions = options.conditions ?? conditionsOf(seed);
   const world = new SimulatedWorld({ seed, link: conditions.link });
   const peers = conditions.hosts.map(
     (host, i) => new Peer(world, world.host(`10.0.0.${i + 1}/24`, { ...host, capture })),
@@ -241,10 +282,17 @@ export function runTransfer(options: TransferOptions): TransferReport {
     new End(a, client, 0, seed, bytes, conditions),
     new End(b, b.accepted(accept), 1, seed, bytes, conditions),
   ];
-  const limitUs = LIMIT_US + (bytes / 1_048_576) * LIMIT_US_PER_MIB;
-  const finished = world.run(() => (ends[0]!.over && ends[1]!.over) || world.nowUs > limitUs);
+  let popped = 0;
+  let progressUs = world.nowUs;
+  const finished = world.run(() => {
+    if (ends[0]!.popped + ends[1]!.popped !== popped) {
+      popped = ends[0]!.popped + ends[1]!.popped;
+      progressUs = world.nowUs;
+    }
+    return (ends[0]!.over && ends[1]!.over) || world.nowUs - progressUs > STUCK_US;
+  });
   const state = ends.map(end => `${end.pushed} pushed, ${end.popped} popped`).join('; ');
-  assert.ok(finished && world.nowUs <= limitUs, `stuck at ${world.nowUs} µs: ${state}`);
+  assert.ok(finished && world.nowUs - progressUs <= STUCK_US, `stuck since ${progressUs} µs: ${state}`);
   const simulatedUs = world.nowUs;
   for (const end of ends) {
     end.peer.host.afterPoll = undefined;
