@@ -5,9 +5,9 @@ import type { ScatterGatherArray } from '@demikernel/memory';
 import type { AddressLike, Demikernel } from '../pdpix/demikernel.ts';
 import { open } from '../pdpix/open.ts';
 import { OPEN_FLAGS, OPEN_FLAGS_HELP, openOptions } from '../pdpix/open-flags.ts';
-import { ECANCELED, errnoName } from '../runtime/errno.ts';
+import { errnoName } from '../runtime/errno.ts';
 import { type Histogram, Metrics, metricsBytes, readMetrics } from '../runtime/metrics.ts';
-import { OP_ACCEPT, OP_POP } from '../runtime/operation.ts';
+import { OP_ACCEPT, OP_POP, OP_PUSH } from '../runtime/operation.ts';
 import { type Command, UsageError } from './command.ts';
 
 const HELP = `Usage: demikernel echo server [--bind ADDRESS:PORT] [--protocol tcp|udp] [library OS flags]
@@ -38,17 +38,19 @@ function serve(os: Demikernel, protocol: string, address: AddressLike): void {
   }
   process.stderr.write(`echo: ${protocol} on ${os.getsockname(qd)} by ${os.name}; Ctrl-C ends it\n`);
   for (let result = set.wait(); result !== undefined; result = set.wait()) {
-    const { opcode, errno, array, acceptedQd } = result;
+    const { opcode, errno, array } = result;
     if (opcode === OP_ACCEPT) {
-      if (errno === 0) set.add(os.pop(acceptedQd));
+      if (errno === 0) set.add(os.pop(result.acceptedQd));
       set.add(os.accept(qd));
-    } else if (opcode === OP_POP) {
-      if (array !== undefined && errno === 0 && (datagrams || array.count > 0)) {
-        set.add(datagrams ? os.pushTo(result.qd, array, result.address) : os.push(result.qd, array));
-        set.add(os.pop(result.qd));
-      } else if (!datagrams && errno !== ECANCELED) os.close(result.qd);
-      else if (datagrams) set.add(os.pop(result.qd));
+    } else if (opcode === OP_POP && errno === 0 && (datagrams || array!.count > 0)) {
+      // One operation outstanding per connection: who does not read its echo is not read either.
+      set.add(datagrams ? os.pushTo(result.qd, array!, result.address) : os.push(result.qd, array!));
+      array!.free();
+    } else if (opcode === OP_PUSH && errno === 0) set.add(os.pop(result.qd));
+    else if (datagrams) set.add(os.pop(result.qd));
+    else {
       array?.free();
+      os.close(result.qd);
     }
   }
 }

@@ -28,7 +28,9 @@ export const ss: Command = {
     }
     const connections = running.flatMap(one => {
       const snapshot = snapshotOf(one);
-      return (snapshot?.tables['connections'] ?? []).map(row => ({ pid: one.pid, ...row }) as Record<string, number>);
+      return (snapshot?.tables['connections'] ?? []).map(
+        row => ({ pid: one.pid, ...row }) as Record<string, number>,
+      );
     });
     if (values.json) {
       process.stdout.write(`${JSON.stringify(connections)}\n`);

@@ -119,7 +119,10 @@ export class Demikernel {
     check('shutdown', this.queueOf(qd).shutdown(how));
   }
 
-  /** Ends a queue. Its outstanding operations complete with ECANCELED; what was pushed is still sent. */
+  /**
+   * Ends a queue. Its outstanding operations complete with ECANCELED, pending pushes too; what completed pushes have handed
+   * over is still sent.
+   */
   close(qd: number): void {
     const queue = this.queueOf(qd);
     queue.close();
