@@ -54,9 +54,14 @@ export class EchoServer {
     }
   }
 
-  /** Handles what is ready without waiting: for a loop that is turned by somebody else. */
-  serveReady(): void {
-    for (let result = this.set.take(); result !== undefined; result = this.set.take()) this.handle(result);
+  /** Handles what is ready without waiting, for a loop that somebody else turns; returns how much that was. */
+  serveReady(): number {
+    let handled = 0;
+    for (let result = this.set.take(); result !== undefined; result = this.set.take()) {
+      this.handle(result);
+      handled++;
+    }
+    return handled;
   }
 
   private handle(result: Result): void {

@@ -79,9 +79,14 @@ export class Popper {
     }
   }
 
-  /** Handles what is ready, for a loop that somebody else turns. */
-  runReady(): void {
-    for (let result = this.set.take(); result !== undefined; result = this.set.take()) this.handle(result);
+  /** Handles what is ready without waiting, for a loop that somebody else turns; returns how much that was. */
+  runReady(): number {
+    let handled = 0;
+    for (let result = this.set.take(); result !== undefined; result = this.set.take()) {
+      this.handle(result);
+      handled++;
+    }
+    return handled;
   }
 
   private handle({ qd, errno, array, acceptedQd, lengthBytes }: Result): void {
@@ -131,8 +136,13 @@ export class Pusher {
     }
   }
 
-  runReady(): void {
-    for (let result = this.set.take(); result !== undefined; result = this.set.take()) this.handle(result);
+  runReady(): number {
+    let handled = 0;
+    for (let result = this.set.take(); result !== undefined; result = this.set.take()) {
+      this.handle(result);
+      handled++;
+    }
+    return handled;
   }
 
   private handle({ errno, lengthBytes }: Result): void {

@@ -67,9 +67,14 @@ export class Relay {
     }
   }
 
-  /** Handles what is ready, for a loop that somebody else turns. */
-  runReady(): void {
-    for (let result = this.set.take(); result !== undefined; result = this.set.take()) this.handle(result);
+  /** Handles what is ready without waiting, for a loop that somebody else turns; returns how much that was. */
+  runReady(): number {
+    let handled = 0;
+    for (let result = this.set.take(); result !== undefined; result = this.set.take()) {
+      this.handle(result);
+      handled++;
+    }
+    return handled;
   }
 
   private handle(result: Result): void {
