@@ -117,7 +117,7 @@ export class PlantedPath implements StackPath {
     let done = 0;
     while (done < packets) {
       done += this.inner.run(PLANTED_EVERY, timer);
-      this.planted = { first: done, second: packets };
+      this.planted = { first: 1, second: 2 };
     }
     return done;
   }

@@ -13,7 +13,7 @@ import { testbedRefusal } from '../testbed/testbed.ts';
 import { simulateEcho } from './simulation.ts';
 
 const SIZE_BYTES = 64;
-const STALL_MS = 200;
+const WATCH_MS = 300;
 /** How long is measured: enough for tails, or, with `--quick`, just enough to fill the table. */
 const THOROUGH = { rounds: 3, warmUpMs: 150, measureMs: 350 } as const;
 const QUICK = { rounds: 1, warmUpMs: 20, measureMs: 40 } as const;
@@ -68,6 +68,7 @@ async function main(): Promise<void> {
   const place = refusal === undefined ? makePlace() : undefined;
   const remove = onExit(() => place?.testbed.close());
   const systems = place === undefined ? OURS.filter(each => each.system === 'catnap') : OURS;
+  const machine = await describeMachine(WATCH_MS);
   let measured: Measured;
   try {
     measured = await measure({
@@ -87,7 +88,7 @@ async function main(): Promise<void> {
   const rows = rowsOf(measured);
   say(formatTable(rows, columnsFor(rows)));
   say('');
-  say(formatMachine(describeMachine(STALL_MS)));
+  say(formatMachine(machine));
   reportMissing(systems, measured);
   if (refusal === undefined) return;
   say('');
