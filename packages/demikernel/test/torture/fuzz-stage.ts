@@ -12,6 +12,7 @@ import { Forge, FrameRing } from './forge.ts';
 import { assertNothingLeft, assertQuiet, type Counters, countersOf } from './ledger.ts';
 
 const SLOTS = 4096;
+const FEW_SLOTS = 256;
 /** Time after the end in which every timer of a connection, a fragment or a neighbour is over. */
 const SETTLE_US = 400_000_000;
 
@@ -35,8 +36,11 @@ export class FuzzStage {
     this.random = new SeededRandom(seed);
     this.world = new SimulatedWorld({ seed, link: { delayUs: 3 } });
     const options = {
-      slots: SLOTS,
+      // Every fourth stage is short of memory, every second one has nothing but sequence numbers to go by.
+      slots: seed % 4 === 3 ? FEW_SLOTS : SLOTS,
       tcp: {
+        timestamps: seed % 2 === 0,
+        windowScaling: seed % 8 < 6,
         timeWaitWithoutTimestampsUs: 2_000_000,
         maximumTimeWait: 64,
         orphanUs: 5_000_000,

@@ -143,8 +143,8 @@ function patternBytes(): Buffer {
   return sharedPattern;
 }
 
-/** One end of the connection: pushes its bytes, checks the other's. */
-class End implements TimerOwner {
+/** One end of a connection: pushes its bytes, checks the other's. */
+export class End implements TimerOwner {
   readonly peer: Peer;
   readonly queue: TcpQueue;
   readonly total: number;
@@ -180,7 +180,6 @@ class End implements TimerOwner {
     this.pop = undefined;
     this.shut = false;
     assert.equal(queue.setOption('noDelay', how.noDelay[side]!), 0);
-    peer.host.afterPoll = () => this.turn();
   }
 
   onTimer(): void {}
@@ -282,6 +281,7 @@ export function runTransfer(options: TransferOptions): TransferReport {
     new End(a, client, 0, seed, bytes, conditions),
     new End(b, b.accepted(accept), 1, seed, bytes, conditions),
   ];
+  for (const end of ends) end.peer.host.afterPoll = () => end.turn();
   let popped = 0;
   let progressUs = world.nowUs;
   const finished = world.run(() => {
