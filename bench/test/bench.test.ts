@@ -1,4 +1,5 @@
-// The bench command: its arguments, the shape of what it prints, and that it leaves nothing behind. No time is asserted.
+// The bench command: its arguments, the shape of what it prints, and that it leaves nothing behind. It runs alone: it fills
+// every processor. No time is asserted.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
