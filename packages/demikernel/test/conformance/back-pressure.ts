@@ -77,6 +77,23 @@ export const backPressure: Behaviours = {
     stage.idle(20);
   },
 
+  'too many accepts: EAGAIN': stage => {
+    const { server } = stage;
+    const listeningQd = stage.listen();
+    const tokens: number[] = [];
+    let full = false;
+    while (!full && tokens.length < FAR_TOO_MANY) {
+      const token = server.accept(listeningQd);
+      if (server.isComplete(token)) {
+        stage.failure(server, token, EAGAIN);
+        full = true;
+      } else tokens.push(token);
+    }
+    assert.ok(full, `${tokens.length} accepts wait and none was refused`);
+    server.close(listeningQd);
+    for (const token of tokens) stage.result(server, token);
+  },
+
   'datagrams that nobody reads are dropped, not kept without bound': stage => {
     const { server, client } = stage;
     const to = stage.datagrams(server);

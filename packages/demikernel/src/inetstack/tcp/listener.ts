@@ -1,10 +1,11 @@
 // A listening queue: half-open connections, connections waiting for accept, accepts waiting for connections.
 
-import { ECANCELED, ENOBUFS } from '../../runtime/errno.ts';
+import { EAGAIN, ECANCELED, ENOBUFS } from '../../runtime/errno.ts';
 import { type Operation, OperationList } from '../../runtime/operation.ts';
 import type { TcpConnection } from './connection.ts';
 import { ConnectionList } from './connection-list.ts';
 import { abort } from './lifecycle.ts';
+import { MAX_WAITING } from './operations.ts';
 import type { ConnectionSettings } from './settings.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 import { TcpQueue } from './tcp-queue.ts';
@@ -52,6 +53,10 @@ export class TcpListener {
   }
 
   accept(operation: Operation): void {
+    if (this.accepts.count === MAX_WAITING) {
+      this.layer.runtime.operations.complete(operation, EAGAIN);
+      return;
+    }
     this.accepts.push(operation);
     this.serve();
   }

@@ -1,6 +1,6 @@
 // Pushes into the send queue and pops out of the receive queue: where operations meet a connection's bytes.
 
-import { EPIPE } from '../../runtime/errno.ts';
+import { EAGAIN, EPIPE } from '../../runtime/errno.ts';
 import { type Operation, PUSH_ACKED } from '../../runtime/operation.ts';
 import type { TcpConnection } from './connection.ts';
 import { CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_1, LAST_ACK } from './states.ts';
@@ -11,6 +11,9 @@ import { markReady, offerWindow } from './transmit.ts';
 const POP_BYTES = 65_536;
 /** A queued slice may be one byte and pins a slot: this many bytes of buffer allow one slice. */
 const BUFFER_BYTES_PER_SLICE = 256;
+
+/** Pushes, pops and accepts that may wait on one queue, each; one more fails with EAGAIN. */
+export const MAX_WAITING = 1024;
 
 /** Whether a push finds no room and stays pending. */
 function sendQueueFull(c: TcpConnection): boolean {
@@ -24,6 +27,10 @@ function sendQueueFull(c: TcpConnection): boolean {
 export function push(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
   if (c.sndShut !== 0 || c.state < ESTABLISHED) {
     failPush(layer, operation, c.error !== 0 ? c.error : EPIPE);
+    return;
+  }
+  if (c.pushes.count === MAX_WAITING) {
+    failPush(layer, operation, EAGAIN);
     return;
   }
   if (c.pushes.head !== undefined || !movePush(layer, c, operation, false)) c.pushes.push(operation);
@@ -94,7 +101,8 @@ export function queueFin(layer: TcpLayer, c: TcpConnection): void {
 /** Takes a pop: completes it from what has arrived, or keeps it until something does. */
 export function pop(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
   if (c.pops.head !== undefined) {
-    c.pops.push(operation);
+    if (c.pops.count === MAX_WAITING) layer.runtime.operations.complete(operation, EAGAIN);
+    else c.pops.push(operation);
     return;
   }
   if (c.receiveQueue.bytes > 0) {

@@ -82,7 +82,8 @@ export class ConnectionSettings {
       case 'noDelay':
       case 'keepAlive':
       case 'reuseAddress':
-        this[name] = Boolean(value);
+        if (typeof value !== 'boolean') return EINVAL;
+        this[name] = value;
         break;
       case 'lingerUs':
         if (typeof value !== 'number' || !(value >= -1)) return EINVAL;
