@@ -19,8 +19,8 @@ export const PEERS: readonly Peer[] = [
   { program: 'nc', debianPackage: 'netcat-openbsd', usedFor: 'lines to the echo services, TCP and UDP' },
   { program: 'wrk', debianPackage: 'wrk', usedFor: 'keep-alive load on the HTTP service' },
   { program: 'ping', debianPackage: 'iputils-ping', usedFor: 'echo requests to our stack' },
+  { program: 'arping', debianPackage: 'iputils-arping', usedFor: 'ARP requests to our stack' },
   { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
-  { program: 'tshark', debianPackage: 'tshark', usedFor: 'reading the captures that we write' },
 ];
 
 /** Set by the test runner's `--full`: a missing peer fails a test instead of skipping it. */

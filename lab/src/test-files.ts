@@ -22,7 +22,7 @@ export interface TestFile {
  * A file can also say so itself, with the words `runs alone` in a comment.
  */
 const RUNS_ALONE =
-  /runs alone|node:child_process|node:net'|node:http'|node:dgram'|@demikernel\/lab|@demikernel\/ebpf|[cC]reateNamespace|AfXdp|AfPacket|catnap|performance\.now|hrtime/;
+  /[Rr]uns alone|node:child_process|node:net'|node:http'|node:dgram'|@demikernel\/lab|@demikernel\/ebpf|[cC]reateNamespace|AfXdp|AfPacket|catnap|performance\.now|hrtime/;
 
 /** Folders with packages in them; each may have a folder `test`. */
 export function packageFolders(root: string = WORKSPACE_ROOT): string[] {
