@@ -1,6 +1,6 @@
 // A child process: our end of a bulk transfer, on a wait set over Catpowder.
 //
-//   node bulk-service.js PLAN OPEN-OPTIONS        says `up`, then a BulkReport in JSON
+//   node bulk-service.js PLAN OPEN-OPTIONS        says `up`, `begun` with the first connection, then a BulkReport in JSON
 
 import type { Catpowder } from '../../src/liboses/catpowder/catpowder.ts';
 import { type OpenOptions, open } from '../../src/pdpix/open.ts';
@@ -41,6 +41,7 @@ let resumeAtMs = 0;
 
 function begin(qd: number): void {
   if (startedMs === 0) {
+    console.log('begun');
     startedMs = performance.now();
     startCpu = process.cpuUsage();
   }

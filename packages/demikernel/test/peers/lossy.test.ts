@@ -14,7 +14,7 @@ import { startNode } from './child-program.ts';
 import { configure, connect, Network } from './namespaced-path.ts';
 
 const SEEDS = Number(process.env['DEMIKERNEL_TEST_LOSSY_SEEDS'] ?? 3);
-const BYTES = Number(process.env['DEMIKERNEL_TEST_LOSSY_MIB'] ?? 4) << 20;
+const BYTES = Number(process.env['DEMIKERNEL_TEST_LOSSY_MIB'] ?? 2) << 20;
 
 interface Hosts {
   near: string;

@@ -7,7 +7,7 @@ import { FAR_DEVICE, NEAR_ADDRESS, type VethPair } from '../devices/af-veth.ts';
 import { type ChildProgram, type Ending, startProgram } from './child-program.ts';
 import { findPeer, pairOrSkip, startApp } from './services.ts';
 
-const WRK_SECONDS = Number(process.env['DEMIKERNEL_TEST_WRK_SECONDS'] ?? 3);
+const WRK_SECONDS = Number(process.env['DEMIKERNEL_TEST_WRK_SECONDS'] ?? 2);
 const HTTP = `${NEAR_ADDRESS}:8080`;
 const ECHO = `${NEAR_ADDRESS}:7000`;
 
@@ -135,20 +135,21 @@ describe('programs that know nothing of us', { timeout: 60_000 }, () => {
     });
   });
 
-  it('wrk: 64 connections, keep-alive, no socket error', async t => {
-    await withService(t, 'wrk', ['http', HTTP], async ({ run }) => {
-      for (const path of ['/', '/64k']) {
-        const { code, output, errors } = await run([
-          '-c64',
-          '-t2',
-          `-d${WRK_SECONDS}`,
-          `http://${HTTP}${path}`,
-        ]);
+  for (const [what, path, further] of [
+    ['keep-alive', '/', []],
+    ['keep-alive, 64 KiB', '/64k', []],
+    // The service closes first: its TIME-WAITs meet new connections from the same ports.
+    ['a connection per request', '/', ['-H', 'Connection: close']],
+  ] as const) {
+    it(`wrk: 64 connections, ${what}, no socket error`, async t => {
+      await withService(t, 'wrk', ['http', HTTP], async ({ run }) => {
+        const args = ['-c64', '-t2', `-d${WRK_SECONDS}`, ...further, `http://${HTTP}${path}`];
+        const { code, output, errors } = await run(args);
         assert.equal(code, 0, errors);
-        t.diagnostic(`${path}: ${/Requests\/sec.*/.exec(output)?.[0]} ${/Latency .*/.exec(output)?.[0]}`);
+        t.diagnostic(`${/Requests\/sec.*/.exec(output)?.[0]} ${/Latency .*/.exec(output)?.[0]}`);
         assert.doesNotMatch(output, /Socket errors|Non-2xx/);
         assert.match(output, /[1-9]\d* requests in/);
-      }
+      });
     });
-  });
+  }
 });

@@ -80,6 +80,7 @@ describe('one address for two stacks', { timeout: 60_000 }, () => {
       for (const program of [ours, kernels]) {
         assert.equal(await program.line(), 'up');
       }
+      assert.equal(await ours.line(), 'begun');
       for (const program of [ours, kernels]) {
         const report = JSON.parse(await program.line());
         assert.equal(report.trouble, '');
