@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ICMP_COUNTERS } from '../../src/inetstack/icmp/icmp.ts';
 import type { TcpQueue } from '../../src/inetstack/tcp/tcp-queue.ts';
 import { EHOSTUNREACH, ETIMEDOUT } from '../../src/runtime/errno.ts';
-import { type Operation, PUSH_ACKED } from '../../src/runtime/operation.ts';
+import { OP_PUSH, type Operation, PUSH_ACKED, PUSH_TO } from '../../src/runtime/operation.ts';
+import type { Queue } from '../../src/runtime/queue.ts';
 import { SeededRandom } from '../../src/runtime/random.ts';
+import { parseSocketAddress } from '../../src/runtime/socket-address.ts';
 import { Timer, type TimerOwner, TimerWheel } from '../../src/runtime/timer-wheel.ts';
 import { connected, done, type Pair, type Peer, pair, pattern } from '../inetstack/tcp/simulated-pair.ts';
 import { echoRequest } from './echo-request.ts';
@@ -154,33 +157,94 @@ test('a shut window of a peer that has vanished is given up after the user time-
   closeBooks(p);
 });
 
+/** How many of some echo requests to `b` are answered, a millisecond apart. */
+function answeredPings(p: Pair, count: number): number {
+  const { device, pool, stack, address } = p.b.host;
+  const before = stack.icmp.counters[ICMP_COUNTERS.indexOf('echoReplies')]!;
+  for (let i = 0; i < count; i++) {
+    const frame = echoRequest(device.macAddress, p.a.host.device.macAddress, p.a.host.address, address, i);
+    const offset = device.reserve(frame.length);
+    if (offset >= 0) {
+      pool.region.bytes.set(frame, offset);
+      device.commit();
+    }
+    p.world.runFor(1000);
+  }
+  return stack.icmp.counters[ICMP_COUNTERS.indexOf('echoReplies')]! - before;
+}
+
+test('datagrams that are popped and kept: the stack answers all the same', () => {
+  const p = pair({ link: { delayUs: 5 } }, { slots: 512, reserveSlots: 64 });
+  const [a, b] = [p.a, p.b].map(peer => {
+    const queue = peer.host.libos.createSocket('datagram');
+    peer.host.runtime.queues.add(queue);
+    assert.equal(queue.bind(parseSocketAddress('*:53')), 0);
+    return queue;
+  }) as [Queue, Queue];
+  const kept: Operation[] = [];
+  for (let i = 0; i < 2000; i++) {
+    kept.push(p.b.pop(b));
+    const array = p.a.host.pool.allocArray(100)!;
+    const push = p.a.host.runtime.operations.issue(OP_PUSH, a.qd);
+    push.array = array;
+    push.flags = PUSH_TO;
+    push.address.copyFrom(parseSocketAddress('10.0.0.2:53'));
+    a.push(push);
+    p.world.runFor(100);
+    assert.equal(p.a.finish(push), 0);
+  }
+  assert.equal(answeredPings(p, 50), 50);
+  p.b.close(b);
+  p.a.close(a);
+  for (const pop of kept) {
+    pop.array?.free();
+    p.b.finish(pop);
+  }
+  closeBooks(p);
+});
+
+test('a reader that keeps what it pops, while the stack answers', () => {
+  const p = pair({ link: { delayUs: 5 } }, { slots: 512, reserveSlots: 64 });
+  const { client, server, listener } = connected(p);
+  const kept: Operation[] = [];
+  const pushes: Operation[] = [];
+  for (let i = 0; i < 40; i++) {
+    const push = p.a.push(client, pattern(20_000), 0, 1448);
+    if (push !== undefined) pushes.push(push);
+    kept.push(p.b.pop(server, 1));
+    kept.push(p.b.pop(server));
+    p.world.runFor(10_000);
+  }
+  assert.equal(answeredPings(p, 50), 50);
+  for (const [peer, queue] of [
+    [p.a, client],
+    [p.b, server],
+    [p.b, listener],
+  ] as const)
+    peer.close(queue);
+  for (const pop of kept) {
+    pop.array?.free();
+    p.b.finish(pop);
+  }
+  for (const push of pushes) p.a.finish(push);
+  closeBooks(p);
+});
+
 test('an application that hoards every slot: the stack answers all the same, and recovers', () => {
   const p = pair({ link: { delayUs: 5 } }, { slots: 512, reserveSlots: 64 });
   const { client, server, listener } = connected(p);
-  const { pool, stack, device } = p.b.host;
+  const { pool } = p.b.host;
   const hoard = [];
   for (let array = pool.allocArray(100); array !== undefined; array = pool.allocArray(100)) hoard.push(array);
   assert.equal(pool.freeSlots, 64);
-  // Echo requests and questions for the address are answered.
-  for (let i = 0; i < 50; i++) {
-    const frame = echoRequest(
-      device.macAddress,
-      p.a.host.device.macAddress,
-      p.a.host.address,
-      p.b.host.address,
-      i,
-    );
-    const offset = device.reserve(frame.length);
-    assert.ok(offset >= 0);
-    pool.region.bytes.set(frame, offset);
-    device.commit();
-    p.world.runFor(1000);
-  }
-  assert.equal(stack.icmp.counters[5], 50, 'echo replies');
+  assert.equal(answeredPings(p, 50), 50, 'echo requests are answered');
   // A peer that sends on finds acknowledgements, a shut window at worst, and nothing lost in the end.
   const push = p.a.push(client, pattern(100_000), PUSH_ACKED, 1448)!;
   p.world.runFor(2_000_000);
   assert.ok(!done(push) || push.errno === 0, 'the connection lives');
+  assert.equal(answeredPings(p, 50), 50, 'echo requests are answered while data waits');
+  p.world.runFor(HOUR_US);
+  assert.ok(!done(push), 'a peer that answers is not given up');
   for (const array of hoard) array.free();
   let got = 0;
   let pop = p.b.pop(server);

@@ -20,6 +20,7 @@ const STREAMS = 24;
 const OPERATIONS = 200;
 const LARGEST_PUSH_BYTES = 6000;
 const LARGEST_DATAGRAM_BYTES = 5000;
+const ELSEWHERE = ['10.0.0.99', '10.0.0.1', '10.0.0.2', '127.0.0.1'];
 
 export class Churn {
   readonly peer: Peer;
@@ -96,9 +97,10 @@ export class Churn {
     queue.setOption('noDelay', random.below(2) === 0);
     if (random.below(4) === 0) queue.setOption('keepAlive', true);
     if (random.below(4) === 0) queue.setOption('receiveBufferBytes', 4096 + random.below(60_000));
-    // A port that nobody listens on now and then, and an address that nobody has.
+    // Now and then a port that nobody listens on, an address that nobody has, and oneself.
     const port = random.below(10) === 0 ? 9 : 80 + random.below(2);
-    const address = random.below(40) === 0 ? '10.0.0.99' : this.remoteIp;
+    const elsewhere = random.below(40);
+    const address = elsewhere < 4 ? ELSEWHERE[elsewhere]! : this.remoteIp;
     this.keep(peer.connect(queue, `${address}:${port}`));
     this.streams.push(queue);
   }

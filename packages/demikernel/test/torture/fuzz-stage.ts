@@ -47,6 +47,8 @@ export class FuzzStage {
         synBacklog: 256,
       },
       arp: { neighbours: 64 },
+      // Silent about what it does not know, as beside a kernel.
+      sharedAddress: seed % 5 === 4,
     };
     this.target = new Peer(this.world, this.world.host('10.0.0.1/8', options));
     this.peer = new Peer(this.world, this.world.host('10.0.0.2/8', options));

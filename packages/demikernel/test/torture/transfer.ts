@@ -50,7 +50,12 @@ export interface Conditions {
   pauseUs: number;
   popBytes: number[];
   pushBytes: number;
+  /** When the clock begins: soon before one of its 32-bit excerpts wraps, for example. */
+  startUs: number;
 }
+
+/** Microseconds after which int32 microseconds, ticks and milliseconds of the clock wrap. */
+const WRAPS_US = [2 ** 31, 2 ** 32, 2 ** 31 * 64, 2 ** 31 * 1000, 2 ** 32 * 1000];
 
 export function conditionsOf(seed: number): Conditions {
   const random = new SeededRandom(seed ^ 0x70_72_74);
@@ -85,6 +90,7 @@ export function conditionsOf(seed: number): Conditions {
     pauseUs: pick(random, [100, 2000, 20_000]),
     popBytes: [pick(random, [0, 0, 0, 700, 10_000]), pick(random, [0, 0, 0, 700, 10_000])],
     pushBytes: pick(random, [1000, 8192, 65_536]),
+    startUs: 0,
   };
 }
 
@@ -114,6 +120,7 @@ export function harshConditionsOf(seed: number): Conditions {
   });
   return {
     ...usual,
+    startUs: random.below(3) === 0 ? 0 : pick(random, WRAPS_US) - random.below(2_000_000),
     link: {
       lossRate: pick(random, [0.02, 0.08, 0.15]),
       reorderRate: pick(random, [0.05, 0.3]),
@@ -266,7 +273,7 @@ export class End implements TimerOwner {
 export function runTransfer(options: TransferOptions): TransferReport {
   const { seed, bytes, capture } = options;
   const conditions = options.conditions ?? conditionsOf(seed);
-  const world = new SimulatedWorld({ seed, link: conditions.link });
+  const world = new SimulatedWorld({ seed, link: conditions.link, startUs: conditions.startUs });
   const peers = conditions.hosts.map(
     (host, i) => new Peer(world, world.host(`10.0.0.${i + 1}/24`, { ...host, capture })),
   );
@@ -293,7 +300,7 @@ export function runTransfer(options: TransferOptions): TransferReport {
   });
   const state = ends.map(end => `${end.pushed} pushed, ${end.popped} popped`).join('; ');
   assert.ok(finished && world.nowUs - progressUs <= STUCK_US, `stuck since ${progressUs} µs: ${state}`);
-  const simulatedUs = world.nowUs;
+  const simulatedUs = world.nowUs - conditions.startUs;
   for (const end of ends) {
     end.peer.host.afterPoll = undefined;
     end.peer.close(end.queue);

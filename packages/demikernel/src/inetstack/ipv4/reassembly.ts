@@ -5,6 +5,7 @@ import type { SlotPool } from '@demikernel/memory';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
 import { FlowTable } from '../flow-table.ts';
+import { receiveFloor } from '../receive-floor.ts';
 
 /** Fragments of one datagram: 64 KiB over the smallest path we believe in (552 bytes) are 124. */
 export const MAX_FRAGMENTS = 128;
@@ -95,6 +96,7 @@ export class Reassembly {
   private readonly table: FlowTable<PartialDatagram>;
   private readonly maxDatagrams: number;
   private readonly maxSlots: number;
+  private readonly floorSlots: number;
   private readonly timeoutUs: number;
   private readonly onExpiry: ExpiryListener;
   private readonly idle: PartialDatagram[];
@@ -108,6 +110,7 @@ export class Reassembly {
     this.table = new FlowTable<PartialDatagram>(runtime.random.int32());
     this.maxDatagrams = options.datagrams ?? 64;
     this.maxSlots = options.slots ?? Math.min(512, Math.max(1, pool.slotCount >> 3));
+    this.floorSlots = receiveFloor(pool);
     this.timeoutUs = options.timeoutUs ?? 15_000_000;
     this.idle = [];
   }
@@ -218,7 +221,9 @@ export class Reassembly {
 
   /** Room for one more slot, at the cost of another datagram where need be. */
   private makeRoom(keep: PartialDatagram): boolean {
-    while (this.heldSlots >= this.maxSlots) if (!this.evictAny(keep)) return false;
+    while (this.heldSlots >= this.maxSlots || this.pool.freeSlots < this.floorSlots) {
+      if (!this.evictAny(keep)) return false;
+    }
     return true;
   }
 

@@ -101,6 +101,8 @@ export function emitSegment(
 
 /** The window field of the next segment; moves the advertised edge (RFC 9293 section 3.8.6.2.2). */
 function advertiseWindow(layer: TcpLayer, c: TcpConnection): number {
+  // Nothing that comes would be kept. What was offered is taken back for this moment only: `rcvAdv` stays.
+  if (layer.pool.freeSlots < layer.floorSlots) return 0;
   const gain = windowGain(layer, c);
   const half = c.receiveBufferBytes >> 1;
   let window = (c.rcvAdv - c.rcvNxt) | 0;

@@ -19,7 +19,7 @@ import { receiveUnknown } from './receive-unknown.ts';
 import { ACK, IPPROTO_TCP, PSH, parseSegment, type Segment, TCP_CHECKSUM_OFFSET } from './segment.ts';
 import { CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2 } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
-import { acknowledgeLater, markReady } from './transmit.ts';
+import { acknowledgeLater, acknowledgeNow, markReady } from './transmit.ts';
 
 /** Takes one segment and the one reference to its slot. Any bytes are welcome: what is wrong is dropped and counted. */
 export function receiveSegment(
@@ -128,6 +128,13 @@ export function deliver(
   const pool = layer.pool;
   const queue = c.receiveQueue;
   const waiting = c.pops.head;
+  if (pool.freeSlots < layer.floorSlots) {
+    // The reserve is the stack's own. The peer hears of a shut window and sends the bytes again.
+    count(layer.counters, DROP_RECEIVE_MEMORY);
+    pool.release(slot);
+    acknowledgeNow(layer, c);
+    return;
+  }
   if (
     waiting !== undefined &&
     queue.bytes === 0 &&

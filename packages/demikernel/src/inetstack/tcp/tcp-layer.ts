@@ -12,6 +12,7 @@ import type { Ipv4Output } from '../ipv4/output.ts';
 import type { Route } from '../ipv4/route.ts';
 import type { PortReservation } from '../port-reservation.ts';
 import { RateLimit } from '../rate-limit.ts';
+import { receiveFloor } from '../receive-floor.ts';
 import { type CongestionControl, congestionControl } from './congestion/congestion-control.ts';
 import type { TcpConnection } from './connection.ts';
 import { ConnectionList } from './connection-list.ts';
@@ -67,6 +68,8 @@ export class TcpLayer {
   readonly transmitChecksum: boolean;
   /** Under this many free slots windows do not open. */
   readonly lowSlots: number;
+  /** Under this many free slots payload is dropped. */
+  readonly floorSlots: number;
   /** Milliseconds and seconds of the clock, cut to int32; taken again when the clock has moved. */
   nowMs: number;
   nowSeconds: number;
@@ -105,6 +108,7 @@ export class TcpLayer {
     this.resetLimit = new RateLimit(runtime.clock, resetsPerSecond, Math.max(16, resetsPerSecond >> 3));
     this.sharedAddress = sharedAddress;
     this.transmitChecksum = output.device.transmitChecksum;
+    this.floorSlots = receiveFloor(output.pool);
     this.lowSlots = Math.min(output.pool.reserveSlots * 2, output.pool.slotCount >> 2) + 8;
     this.nowMs = 0;
     this.nowSeconds = 0;

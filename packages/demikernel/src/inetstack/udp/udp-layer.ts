@@ -16,6 +16,7 @@ import {
   UNREACHABLE_NET,
   UNREACHABLE_PORT,
 } from '../protocol.ts';
+import { receiveFloor } from '../receive-floor.ts';
 import {
   BAD_CHECKSUM,
   BAD_LENGTH,
@@ -72,6 +73,7 @@ export class UdpLayer {
   /** Slots that waiting datagrams pin now. */
   heldSlots: number;
   private readonly totalReceiveSlots: number;
+  private readonly floorSlots: number;
   private readonly icmp: Icmp;
   private readonly view: DataView;
   private readonly partialChecksums: boolean;
@@ -97,6 +99,7 @@ export class UdpLayer {
     this.receiveSlots = udp.receiveSlots ?? 512;
     this.heldSlots = 0;
     this.totalReceiveSlots = udp.totalReceiveSlots ?? Math.max(1, pool.slotCount >> 2);
+    this.floorSlots = receiveFloor(pool);
     this.icmp = icmp;
     this.view = pool.region.view;
     this.partialChecksums = output.device.partialChecksums;
@@ -152,7 +155,7 @@ export class UdpLayer {
     }
     const { pool } = this.output;
     const payloadBytes = udpBytes - UDP_HEADER_BYTES;
-    if (this.heldSlots >= this.totalReceiveSlots && !queue.awaited) {
+    if (pool.freeSlots < this.floorSlots || (this.heldSlots >= this.totalReceiveSlots && !queue.awaited)) {
       this.drop(offset, RECEIVE_MEMORY_FULL);
       return;
     }
@@ -206,7 +209,8 @@ export class UdpLayer {
     const head = array.segments[0]!;
     head.offset += UDP_HEADER_BYTES;
     head.length -= UDP_HEADER_BYTES;
-    if (this.heldSlots + array.count > this.totalReceiveSlots && !queue.awaited) {
+    const crowded = this.heldSlots + array.count > this.totalReceiveSlots && !queue.awaited;
+    if (crowded || array.pool.freeSlots < this.floorSlots) {
       drop(RECEIVE_MEMORY_FULL);
       return;
     }
