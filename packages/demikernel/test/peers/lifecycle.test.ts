@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { getOffload, listLinks, listNamespaces } from '@demikernel/native/kernel';
+import { deleteLink, getOffload, listLinks, listNamespaces } from '@demikernel/native/kernel';
 import { SeededRandom } from '../../src/runtime/random.ts';
 import { FAR_DEVICE, NEAR_ADDRESS, NEAR_DEVICE, type VethPair } from '../devices/af-veth.ts';
 import { tcpEchoClient } from '../liboses/kernel-peer.ts';
@@ -150,6 +150,32 @@ describe('Ctrl-C', { timeout: 60_000 }, () => {
         }
       });
     }
+  }
+});
+
+describe('a service whose interface is taken away', { timeout: 60_000 }, () => {
+  for (const wait of ['adaptive', 'interrupt']) {
+    it(`neither spins nor hangs, wait: ${wait}`, async t => {
+      const pair = pairOrSkip(t);
+      if (pair === undefined) return;
+      let app: ChildProgram | undefined;
+      try {
+        app = await startApp(pair.near, 'echo', ['server', ECHO, '--wait', wait]);
+        assert.equal((await client(pair, 1000).ended).output, 'same\n');
+        // The pair goes with either end.
+        pair.configure(pair.far, netlink => deleteLink(netlink, FAR_DEVICE));
+        await sleep(300);
+        const before = processorSeconds(app.process.pid!);
+        await sleep(1000);
+        const share = processorSeconds(app.process.pid!) - before;
+        assert.ok(share < 0.2, `${(share * 100).toFixed(1)} % of a processor`);
+        const { code, errors } = await app.stop('SIGINT');
+        assert.deepEqual({ code, errors }, { code: 0, errors: '' });
+      } finally {
+        await app?.stop();
+        pair.remove();
+      }
+    });
   }
 });
 

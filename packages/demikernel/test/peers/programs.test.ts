@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { FAR_DEVICE, NEAR_ADDRESS, type VethPair } from '../devices/af-veth.ts';
-import { type ChildProgram, type Ending, startProgram } from './child-program.ts';
+import { type ChildProgram, type Ending, startProgram, startSource } from './child-program.ts';
 import { findPeer, pairOrSkip, startApp } from './services.ts';
 
 const WRK_SECONDS = Number(process.env['DEMIKERNEL_TEST_WRK_SECONDS'] ?? 2);
@@ -84,6 +84,28 @@ describe('programs that know nothing of us', { timeout: 60_000 }, () => {
     await withService(t, 'nc', ['echo', 'server', ECHO, '--protocol', 'udp'], async ({ run }) => {
       const { output } = await run(['-u', '-w', '1', NEAR_ADDRESS, '7000'], 'a datagram\n');
       assert.equal(output, 'a datagram\n');
+    });
+  });
+
+  it('node:dgram: datagrams of every size, in fragments both ways', async t => {
+    await withService(t, 'nc', ['echo', 'server', ECHO, '--protocol', 'udp'], async ({ pair }) => {
+      const client = startSource(
+        pair.far,
+        `import dgram from 'node:dgram';
+         const sizes = [0, 1, 1471, 1472, 1473, 4000, 20_001, 65_507];
+         const message = sizes.map(size => Buffer.alloc(size).map((_, i) => i * 31 + size));
+         const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
+         let at = 0;
+         const send = () => socket.send(message[at], 7000, '${NEAR_ADDRESS}');
+         socket.on('message', answer => {
+           if (!answer.equals(message[at])) { console.log('differs', sizes[at], answer.length); process.exit(1); }
+           if (++at === sizes.length) { console.log('same'); process.exit(0); }
+           send();
+         });
+         send();
+         setTimeout(() => { console.log('no answer to', sizes[at]); process.exit(2); }, 5000);`,
+      );
+      assert.equal((await client.ended).output, 'same\n');
     });
   });
 
