@@ -56,8 +56,7 @@ function retransmitTimeout(layer: TcpLayer, c: TcpConnection): void {
   const handshake = c.state <= SYN_RECEIVED;
   const limit = handshake ? configuration.maximumSynRetransmits : configuration.maximumRetransmits;
   const stuckMs = (layer.nowMs - c.progressMs) | 0;
-  const exhausted = c.retransmitCount >= limit && !shutButAnswering(layer, c);
-  if (exhausted || (c.userTimeoutMs > 0 && stuckMs >= c.userTimeoutMs)) {
+  if (c.retransmitCount >= limit || (c.userTimeoutMs > 0 && stuckMs >= c.userTimeoutMs)) {
     giveUp(layer, c);
     return;
   }
@@ -75,15 +74,6 @@ function retransmitTimeout(layer: TcpLayer, c: TcpConnection): void {
   }
   setRetransmitTimer(layer, c, TIMER_RTO, delay);
   markReady(layer, c);
-}
-
-/**
- * The peer has shut the window over bytes that are under way, for want of memory, and answers: retransmissions are window
- * probes then, and a connection stays open as long as these are acknowledged (RFC 9293 section 3.8.6.1).
- */
-function shutButAnswering(layer: TcpLayer, c: TcpConnection): boolean {
-  const silentMs = (layer.nowMs - c.lastReceiveMs) | 0;
-  return c.sndWnd === 0 && c.state >= ESTABLISHED && silentMs < (2 * layer.configuration.maximumRtoUs) / 1000;
 }
 
 /** Go back N: the window falls to one segment and transmission resumes at the oldest byte. */
