@@ -21,6 +21,7 @@ async function round(request: Partial<RoundRequest>): Promise<RoundResult> {
     connections: 1,
     client: 'spin',
     warmUpMs: 10,
+    warmUpRequests: 0,
     measureMs: 60,
     serverPid: process.pid,
     ...request,

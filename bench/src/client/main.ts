@@ -12,6 +12,8 @@ import type { RoundRequest, RoundResult } from './round.ts';
 /** A round goes on until it has so many requests, or for so long. */
 const LEAST_REQUESTS = 20;
 const LONGEST_ROUND_US = 3_000_000;
+const LONGEST_EXTRA_WARM_UP_US = 1_000_000;
+const WARM_UP_STEP_MS = 20;
 
 function measure(request: RoundRequest): RoundResult {
   const latencies = new Histogram();
@@ -21,7 +23,7 @@ function measure(request: RoundRequest): RoundResult {
     for (let i = 0; i < request.connections; i++) connections.push(new Connection(request));
     load = new Load(connections, latencies, request.client, request.protocol);
     load.begin();
-    load.run(request.warmUpMs);
+    warmUp(load, request);
     load.reset();
     const machine = machineCpuTime().busyUs;
     const client = clientCpuUs();
@@ -52,6 +54,14 @@ function measure(request: RoundRequest): RoundResult {
   } finally {
     load?.close();
     for (const connection of connections) connection.close();
+  }
+}
+
+function warmUp(load: Load, request: RoundRequest): void {
+  let elapsedUs = load.run(request.warmUpMs);
+  const limitUs = elapsedUs + LONGEST_EXTRA_WARM_UP_US;
+  while (load.requests < request.warmUpRequests && elapsedUs < limitUs && !load.broken) {
+    elapsedUs += load.run(WARM_UP_STEP_MS);
   }
 }
 

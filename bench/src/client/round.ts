@@ -16,6 +16,8 @@ export interface RoundRequest {
   connections: number;
   client: ClientMode;
   warmUpMs: number;
+  /** The warm-up goes on until so many requests were answered, for a second more at most. */
+  warmUpRequests: number;
   measureMs: number;
   /** Process of the service, for its processor time; 0: none. */
   serverPid: number;
