@@ -40,4 +40,26 @@ describe('flow table', () => {
     });
     assert.equal(seen, 20_000);
   });
+
+  it('finds a value from any place on, within the places it may look at', () => {
+    const table = new FlowTable<number>(7);
+    assert.equal(
+      table.findFrom(3, 1000, () => true),
+      undefined,
+    );
+    for (let i = 0; i < 100; i++) table.set(i, i, i);
+    for (const start of [0, 1, 255, -1, 0x7fffffff, -0x80000000]) {
+      assert.ok(table.findFrom(start, 1000, () => true) !== undefined);
+      assert.equal(
+        table.findFrom(start, Number.POSITIVE_INFINITY, value => value === 42),
+        42,
+      );
+      let looked = 0;
+      table.findFrom(start, 10, () => {
+        looked++;
+        return false;
+      });
+      assert.ok(looked <= 10);
+    }
+  });
 });
