@@ -11,6 +11,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   capture: async () => (await import('./capture.ts')).captureCommand,
   top: async () => (await import('./top.ts')).top,
   ss: async () => (await import('./ss.ts')).ss,
+  metrics: async () => (await import('./metrics.ts')).metricsCommand,
 };
 
 async function help(): Promise<string> {

@@ -28,6 +28,17 @@ function flatten(snapshot: MetricsSnapshot): Counters {
   return flat;
 }
 
+/** One line per histogram that has samples. */
+function histogramLines(snapshot: MetricsSnapshot): string {
+  return Object.entries(snapshot.histograms)
+    .filter(([, histogram]) => histogram.count > 0)
+    .map(([name, { count, quantile }]) => {
+      const [p50, p99, p999] = [0.5, 0.99, 0.999].map(quantile);
+      return `\n${name}: p50 ${p50}, p99 ${p99}, p99.9 ${p999} of ${count}`;
+    })
+    .join('');
+}
+
 function render(title: string, before: Counters, now: Counters, seconds: number, all: boolean): string {
   const rows = Object.entries(now)
     .map(([name, total]) => ({ name, total, rate: (total - (before[name] ?? 0)) / seconds }))
@@ -69,8 +80,10 @@ export const top: Command = {
         const { pid, libos, command } = snapshot.info;
         if (values.json) process.stdout.write(`${JSON.stringify({ pid, libos, counters: now })}\n`);
         const before = previous.get(running.path);
-        if (before !== undefined)
-          texts.push(render(`${pid}  ${libos}  ${command}`, before, now, seconds, values.all));
+        if (before !== undefined) {
+          const title = `${pid}  ${libos}  ${command}`;
+          texts.push(render(title, before, now, seconds, values.all) + histogramLines(snapshot));
+        }
         previous.set(running.path, now);
       }
       if (previous.size === 0) {

@@ -1,6 +1,7 @@
 // The poll loop: turns of receive, continuations and transmit, and what happens between turns with nothing to do.
 
 import type { LibraryOs } from './library-os.ts';
+import type { Histogram } from './metrics.ts';
 import type { Waiter } from './waiter.ts';
 
 /**
@@ -21,6 +22,13 @@ export interface ContinuationRunner {
   /** Whether something is ready that the budget has left over. */
   readonly hasReady: boolean;
 }
+
+/** Counters of the room `loop`. */
+const LOOP_COUNTERS = ['turns', 'turnsWithWork', 'sleeps', 'sleptUs'] as const;
+const TURNS = 0;
+const TURNS_WITH_WORK = 1;
+const SLEEPS = 2;
+const SLEPT_US = 3;
 
 export interface PollLoopOptions {
   mode?: WaitMode;
@@ -44,6 +52,9 @@ export class PollLoop {
   private waiter: Waiter | undefined;
   // Doubles that change every turn live in a typed array: 0 last work, 1 last look for signals.
   private readonly moments: Float64Array;
+  private readonly counters: Float64Array;
+  /** How much there was to do in the turns that had work: how well bursts are batched. */
+  private readonly workPerTurn: Histogram;
 
   constructor(libraryOs: LibraryOs, options: PollLoopOptions) {
     this.libraryOs = libraryOs;
@@ -55,17 +66,25 @@ export class PollLoop {
     this.makeWaiter = options.makeWaiter;
     this.waiter = undefined;
     this.moments = new Float64Array(2);
+    const { metrics } = libraryOs.runtime;
+    this.counters = metrics.counters('loop', LOOP_COUNTERS);
+    this.workPerTurn = metrics.histogram('loop.workPerTurn');
   }
 
   /** One turn, without waiting: transmit what is left over, receive, timers, continuations. Returns the work done. */
   turn(): number {
-    const { libraryOs, continuations } = this;
+    const { continuations, counters, libraryOs } = this;
     const { runtime } = libraryOs;
+    counters[TURNS]!++;
     let work = libraryOs.flush();
     runtime.clock.update();
     work += libraryOs.poll() + runtime.timers.advance() + runtime.deferred.run();
     if (continuations !== undefined) work += continuations.runReady();
-    if (work !== 0) this.moments[0] = runtime.clock.micros[0]!;
+    if (work !== 0) {
+      this.moments[0] = runtime.clock.micros[0]!;
+      counters[TURNS_WITH_WORK]!++;
+      this.workPerTurn.record(work);
+    }
     return work;
   }
 
@@ -81,8 +100,11 @@ export class PollLoop {
     const sleepUs = Math.min(limitUs, this.idleForUs());
     if (sleepUs > 0 && !this.stopping) {
       this.waiter.sleep(sleepUs);
-      this.libraryOs.runtime.clock.update();
-      this.checkSignals(this.libraryOs.runtime.clock.micros[0]!);
+      const { clock } = this.libraryOs.runtime;
+      clock.update();
+      this.counters[SLEEPS]!++;
+      this.counters[SLEPT_US]! += clock.micros[0]! - now;
+      this.checkSignals(clock.micros[0]!);
     }
   }
 
