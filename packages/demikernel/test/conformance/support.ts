@@ -1,5 +1,5 @@
-// What the library OSes do not support, by name and with the reason: the one table that the suite checks against and
-// that docs/conformance.md shows. A feature that is listed here and works after all fails the suite.
+// What the library OSes do not support, by name and with the reason: the one table that the suite goes by and that
+// docs/conformance.md shows.
 
 /** Every feature that some library OS may lack. What is not here, all of them do. */
 export const FEATURES = {
