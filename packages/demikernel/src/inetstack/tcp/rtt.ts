@@ -22,6 +22,9 @@ export function sampleRtt(c: TcpConnection, configuration: TcpConfiguration, sam
     const deviation = delta < 0 ? -delta | 0 : delta;
     c.rttvarUs4 = (c.rttvarUs4 + deviation - (c.rttvarUs4 >> 2)) | 0; // rttvar += (|delta| - rttvar) / 4
   }
+  // What a spurious time-out has taught fades: it may have been an acknowledgement that got lost, and without this a few of
+  // those would leave a long connection with a time-out far above its round trip.
+  if (c.rtoFloorUs > 0) c.rtoFloorUs = (c.rtoFloorUs - (c.rtoFloorUs >> 5) - 1) | 0;
   const spread = Math.max(c.rttvarUs4, TICK_US);
   let rto = ((c.srttUs8 >> 3) + spread) | 0;
   if (rto < configuration.minimumRtoUs) rto = configuration.minimumRtoUs;
