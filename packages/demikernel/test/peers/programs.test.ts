@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
+import { requirePeer } from '@demikernel/lab';
 import { FAR_DEVICE, NEAR_ADDRESS, type VethPair } from '../devices/af-veth.ts';
 import { type ChildProgram, type Ending, startProgram, startSource } from './child-program.ts';
-import { findPeer, pairOrSkip, startApp } from './services.ts';
+import { pairOrSkip, startApp } from './services.ts';
 
 const WRK_SECONDS = Number(process.env['DEMIKERNEL_TEST_WRK_SECONDS'] ?? 2);
 const HTTP = `${NEAR_ADDRESS}:8080`;
@@ -19,11 +20,11 @@ interface Scene {
 
 async function withService(
   t: TestContext,
-  program: string,
+  program: string | undefined,
   service: readonly [string, ...string[]],
   action: (scene: Scene) => Promise<void>,
 ): Promise<void> {
-  const path = findPeer(t, program);
+  const path = program === undefined ? process.execPath : requirePeer(t, program);
   const pair = path === undefined ? undefined : pairOrSkip(t);
   if (path === undefined || pair === undefined) return;
   let app: ChildProgram | undefined;
@@ -88,7 +89,7 @@ describe('programs that know nothing of us', { timeout: 60_000 }, () => {
   });
 
   it('node:dgram: datagrams of every size, in fragments both ways', async t => {
-    await withService(t, 'nc', ['echo', 'server', ECHO, '--protocol', 'udp'], async ({ pair }) => {
+    await withService(t, undefined, ['echo', 'server', ECHO, '--protocol', 'udp'], async ({ pair }) => {
       const client = startSource(
         pair.far,
         `import dgram from 'node:dgram';

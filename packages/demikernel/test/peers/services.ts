@@ -7,21 +7,9 @@ import { NEAR_ADDRESS, NEAR_DEVICE, VethPair } from '../devices/af-veth.ts';
 import { type ChildProgram, startProgram } from './child-program.ts';
 
 const APPS = new URL('../../../../../apps/dist/src/', import.meta.url);
-const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** Flags that give a service an address of its own. */
 export const OWN_ADDRESS: readonly string[] = ['--address', `${NEAR_ADDRESS}/24`];
-
-/** Path of somebody else's program; skips the test, by name, where it is missing. */
-export function findPeer(t: TestContext, program: string): string | undefined {
-  const path = PROGRAM_FOLDERS.map(folder => `${folder}/${program}`).find(each => existsSync(each));
-  if (path === undefined) {
-    // A full run wants everything (lab/src/peers.ts).
-    if (process.env['DEMIKERNEL_TEST_FULL'] === '1') throw new Error(`${program} is missing`);
-    t.skip(`${program} is missing`);
-  }
-  return path;
-}
 
 /** Starts an application of apps/ on Catpowder and waits for its first line. */
 export async function startApp(
