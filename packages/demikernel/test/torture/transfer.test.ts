@@ -64,6 +64,18 @@ test(`${HARSH_SEEDS} seeds of links that are hardly there and hosts with hardly 
   t.diagnostic(`slowest: seed ${slowest.seed}, ${Math.round(slowest.simulatedUs / 1_000_000)} simulated s`);
 });
 
+test('lost acknowledgements do not slow a long connection down for good', t => {
+  // Two seeds on which time-outs that were not needed once raised the least time-out, for ever, to a quarter of a second.
+  for (const [seed, limitUs] of [
+    [1, 1_000_000],
+    [7, 1_800_000],
+  ] as const) {
+    const { simulatedUs } = runTransfer({ seed, bytes: 8 * 1_048_576 });
+    t.diagnostic(`seed ${seed}: ${Math.round(simulatedUs / 1000)} simulated ms`);
+    assert.ok(simulatedUs < limitUs, `seed ${seed} takes ${simulatedUs} simulated µs`);
+  }
+});
+
 function transfer(seed: number): TransferReport {
   try {
     return runTransfer({ seed, bytes: Math.floor(MIB * 1_048_576) });
