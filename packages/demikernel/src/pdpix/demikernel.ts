@@ -39,6 +39,7 @@ export class Demikernel {
   readonly loop: PollLoop;
   private readonly pool: SlotPool;
   private closed: boolean;
+  private readonly lastActions: (() => void)[];
 
   /** Use `open`. */
   constructor(libraryOs: LibraryOs, options: PollLoopOptions) {
@@ -46,6 +47,7 @@ export class Demikernel {
     this.loop = new PollLoop(libraryOs, options);
     this.pool = libraryOs.pool;
     this.closed = false;
+    this.lastActions = [];
   }
 
   /** Name of the library OS: `catnap`, `catpowder`, … */
@@ -374,6 +376,7 @@ export class Demikernel {
     if (this.closed) return;
     this.closed = true;
     this.loop.stopping = true;
+    for (const action of this.lastActions) action();
     const { queues } = this.libraryOs.runtime;
     queues.forEach(queue => {
       queue.close();
@@ -382,6 +385,11 @@ export class Demikernel {
     this.libraryOs.flush();
     this.libraryOs.close();
     this.loop.close();
+  }
+
+  /** Has something done when the library OS is shut down, before its queues and its device are. */
+  beforeShutDown(action: () => void): void {
+    this.lastActions.push(action);
   }
 
   [Symbol.dispose](): void {

@@ -23,6 +23,7 @@ export class EventLoopDriver {
   private watches: DescriptorWatch[];
   private timer: TimerFd | undefined;
   private asleep: boolean;
+  private closed: boolean;
 
   constructor(loop: PollLoop) {
     this.loop = loop;
@@ -31,6 +32,7 @@ export class EventLoopDriver {
     this.watches = [];
     this.timer = undefined;
     this.asleep = false;
+    this.closed = false;
   }
 
   /** One more promise is outstanding. */
@@ -48,6 +50,7 @@ export class EventLoopDriver {
 
   /** Makes sure that a turn comes: something was pushed, or issued. */
   wake(): void {
+    if (this.closed) return;
     this.asleep = false;
     if (this.immediate === undefined) this.immediate = setImmediate(this.slice);
     // It was let go of when nobody waited.
@@ -93,7 +96,9 @@ export class EventLoopDriver {
     if (this.waiting === 0) for (const watch of this.watches) watch.unref();
   }
 
+  /** Stops for good; must come before the library OS is closed, whose descriptors it watches. */
   close(): void {
+    this.closed = true;
     if (this.immediate !== undefined) clearImmediate(this.immediate);
     this.immediate = undefined;
     for (const watch of this.watches) watch.close();

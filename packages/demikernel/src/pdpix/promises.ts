@@ -56,7 +56,7 @@ class Settlement implements CompletionSink {
 /** Promises on a library OS. Failures reject with a `DemiError` whose `errno` says why. */
 export class AsyncDemikernel {
   readonly os: Demikernel;
-  /** True once `close` has been called. */
+  /** True once the library OS has been closed. */
   closed: boolean;
   private readonly driver: EventLoopDriver;
 
@@ -64,6 +64,10 @@ export class AsyncDemikernel {
     this.os = os;
     this.closed = false;
     this.driver = new EventLoopDriver(os.loop);
+    os.beforeShutDown(() => {
+      this.closed = true;
+      this.driver.close();
+    });
   }
 
   /** A promise for the result of a token, which nothing else may wait for. */
@@ -148,8 +152,6 @@ export class AsyncDemikernel {
 
   /** Ends every queue and gives the device back. What was pushed and not yet sent may be lost: wait with `PUSH_ACKED`. */
   async close(): Promise<void> {
-    this.closed = true;
-    this.driver.close();
     this.os.shutDown();
   }
 

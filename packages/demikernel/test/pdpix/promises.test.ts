@@ -159,6 +159,19 @@ test('disposing in any order: a connection after its library OS', async () => {
   await listener[Symbol.asyncDispose]();
 });
 
+test('shut down underneath: a loop asleep on its descriptors lets go of them first', async () => {
+  const inner = openCatnap({}, 'interrupt');
+  const os = promises(inner);
+  const listener = os.listen('127.0.0.1:0');
+  const accepting = assert.rejects(listener.accept(), { errno: ECANCELED });
+  await sleep(5); // long enough to have gone to sleep
+  inner.shutDown();
+  await accepting;
+  os.wake();
+  listener.close();
+  await sleep(5);
+});
+
 test('a token belongs to one waiter', async () => {
   const scene = stage();
   const os = promises(scene.os);
