@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { changeLink } from '@demikernel/native/kernel';
 import { createCatpowder } from '../../src/liboses/catpowder/catpowder.ts';
 import type { OpenOptions } from '../../src/pdpix/open.ts';
+import { readMetrics } from '../../src/runtime/metrics.ts';
 import { SeededRandom } from '../../src/runtime/random.ts';
 import { FAR_ADDRESS, FAR_DEVICE, NEAR_ADDRESS, NEAR_DEVICE, type VethPair } from '../devices/af-veth.ts';
 import { Driver, newRuntime } from '../liboses/catpowder-driver.ts';
@@ -116,4 +117,47 @@ describe('clients that die', { timeout: 60_000 }, () => {
       assert.equal(libos.pool.freeSlots, libos.pool.slotCount, 'slots are missing');
       assert.equal(runtime.operations.liveCount, 0);
     }));
+});
+
+const EXCHANGES = 40;
+
+/** Sends, reads the echo, thinks. While it thinks, Linux delays the acknowledgement of the echo by 40 ms. */
+function thoughtfulClient(sizeBytes: number): string {
+  return `
+    import net from 'node:net';
+    const socket = net.connect({ port: 7000, host: '${NEAR_ADDRESS}', noDelay: true });
+    const message = Buffer.alloc(${sizeBytes}, 1);
+    let exchanges = 0, got = 0;
+    const ask = () => { got = 0; socket.write(message); };
+    socket.on('connect', ask);
+    socket.on('data', chunk => {
+      if ((got += chunk.length) < ${sizeBytes}) return;
+      if (++exchanges === ${EXCHANGES}) { console.log('done'); process.exit(0); }
+      setTimeout(ask, 20);
+    });
+    setTimeout(() => process.exit(1), 20_000);
+  `;
+}
+
+describe('clients that think between requests', { timeout: 60_000 }, () => {
+  for (const sizeBytes of [64, 4000]) {
+    it(`are not sent everything twice, ${sizeBytes} bytes`, t =>
+      withPair(t, async pair => {
+        const runtime = newRuntime();
+        const libos = createCatpowder(runtime, { ...OPEN, interface: NEAR_DEVICE, namespace: pair.near });
+        const driver = new Driver(libos);
+        try {
+          const listener = driver.open('stream', `${NEAR_ADDRESS}:7000`);
+          assert.equal(listener.listen(4), 0);
+          void driver.echoStreams(listener);
+          assert.equal((await startSource(pair.far, thoughtfulClient(sizeBytes)).ended).output, 'done\n');
+          const { retransmitted } = readMetrics(runtime.metrics.buffer)!.counters['tcp']!;
+          t.diagnostic(`${retransmitted} retransmissions in ${EXCHANGES} exchanges`);
+          // A busy machine may cause one or the other.
+          assert.ok(retransmitted! < EXCHANGES / 4, `${retransmitted} retransmissions`);
+        } finally {
+          driver.close();
+        }
+      }));
+  }
 });
