@@ -20,6 +20,7 @@ export const PEERS: readonly Peer[] = [
   { program: 'wrk', debianPackage: 'wrk', usedFor: 'keep-alive load on the HTTP service' },
   { program: 'ping', debianPackage: 'iputils-ping', usedFor: 'echo requests to our stack' },
   { program: 'arping', debianPackage: 'iputils-arping', usedFor: 'ARP requests to our stack' },
+  { program: 'tshark', debianPackage: 'tshark', usedFor: 'reading the captures we write' },
   { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
 ];
 
