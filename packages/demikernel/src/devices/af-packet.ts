@@ -137,6 +137,7 @@ export class AfPacketDevice implements PacketDevice {
         interfaceIndex: options.interfaceIndex,
         fanoutGroup: options.fanoutGroup,
         filter: options.filter,
+        monitor: options.monitor,
         memory,
         memoryOffset: slotsBytes,
       });
