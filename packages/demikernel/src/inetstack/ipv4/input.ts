@@ -98,27 +98,43 @@ export class Ipv4Input {
       this.drop(offset, TRUNCATED);
       return;
     }
-    const first = view.getUint16(offset);
-    if (first >>> 12 !== 4) {
+    const first = view.getInt32(offset);
+    if (first >>> 28 !== 4) {
       this.drop(offset, BAD_VERSION);
       return;
     }
-    const headerBytes = (first >>> 6) & 0x3c;
+    const headerBytes = (first >>> 22) & 0x3c;
     if (headerBytes < HEADER_BYTES || headerBytes > lengthBytes) {
       this.drop(offset, BAD_HEADER_LENGTH);
       return;
     }
-    const totalBytes = view.getUint16(offset + 2);
+    const totalBytes = first & 0xffff;
     if (totalBytes < headerBytes || totalBytes > lengthBytes) {
       this.drop(offset, BAD_TOTAL_LENGTH);
       return;
     }
-    if (foldChecksum(sumBytes(view, offset, headerBytes, 0)) !== 0) {
+    // The words are at hand: summing them here is cheaper than reading them again.
+    const second = view.getInt32(offset + 4);
+    const third = view.getInt32(offset + 8);
+    const source = view.getInt32(offset + 12);
+    const destination = view.getInt32(offset + 16);
+    let sum =
+      (first >>> 16) +
+      totalBytes +
+      (second >>> 16) +
+      (second & 0xffff) +
+      (third >>> 16) +
+      (third & 0xffff) +
+      (source >>> 16) +
+      (source & 0xffff) +
+      (destination >>> 16) +
+      (destination & 0xffff);
+    if (headerBytes > HEADER_BYTES)
+      sum = sumBytes(view, offset + HEADER_BYTES, headerBytes - HEADER_BYTES, sum);
+    if (foldChecksum(sum) !== 0) {
       this.drop(offset, BAD_CHECKSUM);
       return;
     }
-    const source = view.getInt32(offset + 12);
-    const destination = view.getInt32(offset + 16);
     if (!this.isPlausible(source, flags)) {
       this.drop(offset, BAD_SOURCE);
       return;
@@ -129,8 +145,8 @@ export class Ipv4Input {
     }
     this.counters[RECEIVED]!++;
     const payloadBytes = totalBytes - headerBytes;
-    const protocol = view.getUint8(offset + 9);
-    if ((view.getUint16(offset + 6) & 0x3fff) !== 0) {
+    const protocol = (third >>> 16) & 0xff;
+    if ((second & 0x3fff) !== 0) {
       this.fragment(offset, headerBytes, payloadBytes, protocol, source, destination);
       return;
     }
