@@ -1,17 +1,6 @@
 // An open-addressed table from two int32 keys to an object: flows, bound ports, neighbours, routes. No strings, no Map.
 
-/** Multipliers of the hash: odd constants with well-mixed bits (golden ratio; MurmurHash3's finaliser). */
-const MIX_A = 0x9e3779b1 | 0;
-const MIX_B = 0x85ebca6b | 0;
-const MIX_C = 0xc2b2ae35 | 0;
-
-/** Hash of two int32 keys under a secret, so that a peer cannot choose keys that collide. */
-export function hashPair(a: number, b: number, secret: number): number {
-  let hash = Math.imul(a ^ secret, MIX_A);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ b, MIX_B);
-  hash = Math.imul(hash ^ (hash >>> 13) ^ secret, MIX_C);
-  return hash ^ (hash >>> 16);
-}
+import { KeyedHash } from './keyed-hash.ts';
 
 /**
  * Linear probing at a load of at most one half; deletion moves entries back, so that no tombstones slow later probes.
@@ -21,7 +10,7 @@ export function hashPair(a: number, b: number, secret: number): number {
 export class FlowTable<T> {
   /** Entries in the table. */
   count: number;
-  private readonly secret: number;
+  private readonly hash: KeyedHash;
   private mask: number;
   private keys: Int32Array;
   private values: (T | undefined)[];
@@ -31,7 +20,7 @@ export class FlowTable<T> {
     let size = 32;
     while (size < capacity * 2) size *= 2;
     this.count = 0;
-    this.secret = secret | 0;
+    this.hash = new KeyedHash(secret, ~secret);
     this.mask = size - 1;
     this.keys = new Int32Array(size * 2);
     this.values = new Array<T | undefined>(size).fill(undefined);
@@ -41,7 +30,7 @@ export class FlowTable<T> {
     const mask = this.mask;
     const keys = this.keys;
     const values = this.values;
-    let index = hashPair(a, b, this.secret) & mask;
+    let index = this.hash.pair(a, b) & mask;
     for (;;) {
       const value = values[index];
       if (value === undefined) return undefined;
@@ -68,7 +57,7 @@ export class FlowTable<T> {
     this.count--;
     // Move back every later entry of the run whose home is not behind the hole (Knuth 6.4, algorithm R).
     for (let index = (hole + 1) & mask; this.values[index] !== undefined; index = (index + 1) & mask) {
-      const home = hashPair(this.keys[index * 2]!, this.keys[index * 2 + 1]!, this.secret) & mask;
+      const home = this.hash.pair(this.keys[index * 2]!, this.keys[index * 2 + 1]!) & mask;
       if (((index - home) & mask) < ((index - hole) & mask)) continue;
       this.keys[hole * 2] = this.keys[index * 2]!;
       this.keys[hole * 2 + 1] = this.keys[index * 2 + 1]!;
@@ -100,7 +89,7 @@ export class FlowTable<T> {
 
   /** Index of a key, or of the empty place where it belongs. */
   private find(a: number, b: number): number {
-    let index = hashPair(a, b, this.secret) & this.mask;
+    let index = this.hash.pair(a, b) & this.mask;
     while (
       this.values[index] !== undefined &&
       (this.keys[index * 2] !== a || this.keys[index * 2 + 1] !== b)

@@ -1,20 +1,18 @@
 // From a four-tuple to its connection: one open-addressed table. What happens when nothing is found is receive.ts.
 
 import type { Random } from '../../runtime/random.ts';
+import { KeyedHash } from '../keyed-hash.ts';
 import type { TcpConnection } from './connection.ts';
-import { halfSipHash } from './siphash.ts';
 
 const FIRST_SIZE = 64;
 
 /**
- * Linear probing at a load of at most one half. The hash is keyed (HalfSipHash), because remote peers choose most of the
- * key. `find` allocates nothing; `add` may double the table, which is why it is not called for every segment.
+ * Linear probing at a load of at most one half. The hash is keyed, because remote peers choose most of what is hashed. `find` allocates nothing; `add` may double the table, which is why it is not called for every segment.
  */
 export class Demultiplexer {
   /** Connections in the table. */
   count: number;
-  private readonly k0: number;
-  private readonly k1: number;
+  private readonly hash: KeyedHash;
   private mask: number;
   /** Four words per entry: remote address, local address, ports, hash. */
   private keys: Int32Array;
@@ -22,8 +20,7 @@ export class Demultiplexer {
 
   constructor(random: Random) {
     this.count = 0;
-    this.k0 = random.int32();
-    this.k1 = random.int32();
+    this.hash = new KeyedHash(random.int32(), random.int32());
     this.mask = FIRST_SIZE - 1;
     this.keys = new Int32Array(FIRST_SIZE * 4);
     this.connections = new Array<TcpConnection | undefined>(FIRST_SIZE).fill(undefined);
@@ -33,7 +30,7 @@ export class Demultiplexer {
   find(remoteAddress: number, localAddress: number, ports: number): TcpConnection | undefined {
     const mask = this.mask;
     const keys = this.keys;
-    let index = halfSipHash(this.k0, this.k1, remoteAddress, localAddress, ports) & mask;
+    let index = this.hash.triple(remoteAddress, localAddress, ports) & mask;
     for (;;) {
       const connection = this.connections[index];
       if (connection === undefined) return undefined;
@@ -50,7 +47,7 @@ export class Demultiplexer {
     if ((this.count + 1) * 2 > this.mask + 1) this.grow();
     this.count++;
     const { remoteAddress, localAddress, ports } = connection;
-    const hash = halfSipHash(this.k0, this.k1, remoteAddress, localAddress, ports);
+    const hash = this.hash.triple(remoteAddress, localAddress, ports);
     this.place(connection, remoteAddress, localAddress, ports, hash);
   }
 
@@ -58,7 +55,7 @@ export class Demultiplexer {
   remove(connection: TcpConnection): void {
     const { remoteAddress, localAddress, ports } = connection;
     const mask = this.mask;
-    let hole = halfSipHash(this.k0, this.k1, remoteAddress, localAddress, ports) & mask;
+    let hole = this.hash.triple(remoteAddress, localAddress, ports) & mask;
     while (this.connections[hole] !== connection) {
       if (this.connections[hole] === undefined) return;
       hole = (hole + 1) & mask;

@@ -1,5 +1,5 @@
-// Keyed hashes over int32: SipHash-2-4 for secrets that peers see, HalfSipHash-1-3 for the table that finds connections.
-// Both by Aumasson and Bernstein (public domain). What is hashed, and why, is isn.ts and demultiplexer.ts.
+// SipHash-2-4 over int32 words (Aumasson and Bernstein, public domain), for values that peers get to see. What is hashed,
+// and why, is isn.ts; the hash of tables is ../keyed-hash.ts.
 
 /**
  * SipHash-2-4 of a message of int32 words, low half of the 64-bit result in `low`, high half in `high`.
@@ -100,33 +100,4 @@ function swap(v: Int32Array, a: number): void {
   const low = v[a]!;
   v[a] = v[a + 1]!;
   v[a + 1] = low;
-}
-
-/**
- * HalfSipHash-1-3 of three int32 words under a 64-bit key, 32 bits of result.
- *
- * The message has a fixed length, so the block that carries the length is left out.
- */
-export function halfSipHash(k0: number, k1: number, a: number, b: number, c: number): number {
-  let v0 = k0;
-  let v1 = k1;
-  let v2 = k0 ^ 0x6c796765;
-  let v3 = k1 ^ 0x74656462;
-  for (let i = 0; i < 6; i++) {
-    const word = i === 0 ? a : i === 1 ? b : i === 2 ? c : 0;
-    if (i === 3) v2 ^= 0xff;
-    v3 ^= word;
-    v0 = (v0 + v1) | 0;
-    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-    v0 = (v0 << 16) | (v0 >>> 16);
-    v2 = (v2 + v3) | 0;
-    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-    v0 = (v0 + v3) | 0;
-    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
-    v2 = (v2 + v1) | 0;
-    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
-    v2 = (v2 << 16) | (v2 >>> 16);
-    v0 ^= word;
-  }
-  return v1 ^ v3;
 }
