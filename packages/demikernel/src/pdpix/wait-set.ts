@@ -4,7 +4,6 @@ import {
   type CompletionSink,
   OP_COMPLETE,
   type Operation,
-  OperationList,
   type OperationTable,
   type QueueToken,
 } from '../runtime/operation.ts';
@@ -15,6 +14,8 @@ import { pollUntil } from './poll-until.ts';
 
 /** Results handed out between two turns of the loop, so that a ready list that never runs dry starves nobody. */
 const RESULTS_PER_TURN = 64;
+/** Places for complete operations to begin with; a power of two. */
+const FIRST_READY = 64;
 
 /**
  * A set of outstanding operations. Results come in the order in which operations complete.
@@ -30,7 +31,11 @@ export class WaitSet implements CompletionSink {
   size: number;
   private readonly operations: OperationTable;
   private readonly loop: PollLoop;
-  private readonly ready: OperationList;
+  // Complete operations in order, a ring that grows: operations are named by their index, because storing an index is a
+  // store, and storing a pointer is that and the garbage collector's book-keeping.
+  private ready: Int32Array;
+  private readyHead: number;
+  private readyCount: number;
   private readonly result: Result;
   private handedOut: number;
 
@@ -39,7 +44,9 @@ export class WaitSet implements CompletionSink {
     this.size = 0;
     this.operations = operations;
     this.loop = loop;
-    this.ready = new OperationList();
+    this.ready = new Int32Array(FIRST_READY);
+    this.readyHead = 0;
+    this.readyCount = 0;
     this.result = new Result();
     this.handedOut = 0;
   }
@@ -50,12 +57,14 @@ export class WaitSet implements CompletionSink {
     if (operation.sink !== undefined) throw tokenTaken(token);
     operation.sink = this;
     this.size++;
-    if (operation.state === OP_COMPLETE) this.ready.push(operation);
+    if (operation.state === OP_COMPLETE) this.completed(operation);
   }
 
   /** @internal */
   completed(operation: Operation): void {
-    this.ready.push(operation);
+    if (this.readyCount === this.ready.length) this.grow();
+    this.ready[(this.readyHead + this.readyCount) & (this.ready.length - 1)] = operation.index;
+    this.readyCount++;
   }
 
   /**
@@ -64,9 +73,9 @@ export class WaitSet implements CompletionSink {
    * @returns `undefined` when the time is over, the set is empty, or the process is asked to stop (`os.stopping`).
    */
   wait(timeoutUs: number = Number.POSITIVE_INFINITY): Result | undefined {
-    if (this.ready.head === undefined || this.handedOut >= RESULTS_PER_TURN) {
+    if (this.readyCount === 0 || this.handedOut >= RESULTS_PER_TURN) {
       this.handedOut = 0;
-      if (this.ready.head !== undefined) {
+      if (this.readyCount > 0) {
         this.loop.turn();
         this.loop.keepHearing();
       } else if (this.size === 0 || !pollUntil(this.loop, this, timeoutUs)) return undefined;
@@ -76,8 +85,10 @@ export class WaitSet implements CompletionSink {
 
   /** A result that is there already, without turning the loop. */
   take(): Result | undefined {
-    const operation = this.ready.shift();
-    if (operation === undefined) return undefined;
+    if (this.readyCount === 0) return undefined;
+    const operation = this.operations.at(this.ready[this.readyHead]!);
+    this.readyHead = (this.readyHead + 1) & (this.ready.length - 1);
+    this.readyCount--;
     this.handedOut++;
     this.size--;
     this.result.readFrom(operation);
@@ -85,8 +96,15 @@ export class WaitSet implements CompletionSink {
     return this.result;
   }
 
+  private grow(): void {
+    const { ready, readyHead, readyCount } = this;
+    this.ready = new Int32Array(ready.length * 2);
+    for (let i = 0; i < readyCount; i++) this.ready[i] = ready[(readyHead + i) & (ready.length - 1)]!;
+    this.readyHead = 0;
+  }
+
   /** Whether a result is there. */
   get satisfied(): boolean {
-    return this.ready.head !== undefined;
+    return this.readyCount > 0;
   }
 }

@@ -56,8 +56,9 @@ export class Operation {
   array: ScatterGatherArray | undefined;
   /** Accept: descriptor of the new queue. */
   acceptedQd: number;
-  /** Destination of a push, source of a datagram, peer of an accepted or connecting queue. */
-  readonly address: SocketAddress;
+  /** Whether `address` means something: most operations have none, and its cache line is left alone. */
+  addressed: boolean;
+  private readonly socketAddress: SocketAddress;
   /** For the queue's own use: TCP keeps the sequence number that completes an acknowledged push here. */
   mark: number;
   sink: CompletionSink | undefined;
@@ -78,12 +79,22 @@ export class Operation {
     this.doneBytes = 0;
     this.array = undefined;
     this.acceptedQd = -1;
-    this.address = new SocketAddress();
+    this.addressed = false;
+    this.socketAddress = new SocketAddress();
     this.mark = 0;
     this.sink = undefined;
     this.previous = undefined;
     this.next = undefined;
     this.list = undefined;
+  }
+
+  /** Destination of a push, source of a datagram, peer of an accepted or connecting queue. 0.0.0.0:0 until it is set. */
+  get address(): SocketAddress {
+    if (!this.addressed) {
+      this.addressed = true;
+      this.socketAddress.setIpv4(0, 0);
+    }
+    return this.socketAddress;
   }
 }
 
@@ -100,11 +111,17 @@ export class OperationList {
   }
 
   push(operation: Operation): void {
+    const { tail } = this;
     operation.list = this;
     operation.next = undefined;
-    operation.previous = this.tail;
-    if (this.tail === undefined) this.head = operation;
-    else this.tail.next = operation;
+    // A list of one is the usual case; a constant is stored without the garbage collector's book-keeping.
+    if (tail === undefined) {
+      operation.previous = undefined;
+      this.head = operation;
+    } else {
+      operation.previous = tail;
+      tail.next = operation;
+    }
     this.tail = operation;
     this.count++;
   }
@@ -117,14 +134,20 @@ export class OperationList {
 
   remove(operation: Operation): void {
     const { previous, next } = operation;
+    operation.list = undefined;
+    this.count--;
+    if (previous === next) {
+      // Both undefined: it was alone.
+      this.head = undefined;
+      this.tail = undefined;
+      return;
+    }
     if (previous === undefined) this.head = next;
     else previous.next = next;
     if (next === undefined) this.tail = previous;
     else next.previous = previous;
     operation.previous = undefined;
     operation.next = undefined;
-    operation.list = undefined;
-    this.count--;
   }
 }
 
@@ -164,12 +187,7 @@ export class OperationTable {
 
   /** A fresh operation. @throws ERR_DEMI_AGAIN when all are in use. */
   issue(opcode: number, qd: number): Operation {
-    if (this.liveCount === this.capacity) {
-      throw new DemiError(
-        'ERR_DEMI_AGAIN',
-        `all ${this.capacity} operations are in use; wait for some first`,
-      );
-    }
+    if (this.liveCount === this.capacity) throw allInUse(this.capacity);
     const operation = this.operations[this.takeSlot()]!;
     this.liveCount++;
     operation.state = OP_PENDING;
@@ -180,7 +198,7 @@ export class OperationTable {
     operation.sizeBytes = 0;
     operation.doneBytes = 0;
     operation.acceptedQd = -1;
-    operation.address.setIpv4(0, 0);
+    operation.addressed = false;
     operation.mark = 0;
     return operation;
   }
@@ -197,9 +215,14 @@ export class OperationTable {
   lookup(token: QueueToken): Operation {
     const operation = this.operations[token & INDEX_MASK];
     if (operation === undefined || operation.token !== token || operation.state === OP_FREE) {
-      throw new DemiError('ERR_DEMI_TOKEN', `queue token ${token} is unknown, or its result has been taken`);
+      throw unknownToken(token);
     }
     return operation;
+  }
+
+  /** The operation at a place of the table, `Operation.index`. */
+  at(index: number): Operation {
+    return this.operations[index]!;
   }
 
   /** Finishes an operation: its queue calls this once, and has taken it off its own lists before. */
@@ -226,4 +249,13 @@ export class OperationTable {
   forEachLive(visit: (operation: Operation) => void): void {
     for (const operation of this.operations) if (operation.state !== OP_FREE) visit(operation);
   }
+}
+
+// Apart, so that what runs for every packet stays small enough for V8 to inline.
+function allInUse(capacity: number): DemiError {
+  return new DemiError('ERR_DEMI_AGAIN', `all ${capacity} operations are in use; wait for some first`);
+}
+
+function unknownToken(token: QueueToken): DemiError {
+  return new DemiError('ERR_DEMI_TOKEN', `queue token ${token} is unknown, or its result has been taken`);
 }

@@ -91,7 +91,7 @@ export class QueueTable {
   /** @throws ERR_DEMI_QUEUE when the descriptor is not open. */
   lookup(qd: number): Queue {
     const queue = this.queues[qd];
-    if (queue === undefined) throw new DemiError('ERR_DEMI_QUEUE', `queue descriptor ${qd} is not open`);
+    if (queue === undefined) throw notOpen(qd);
     return queue;
   }
 
@@ -109,4 +109,8 @@ export class QueueTable {
   forEach(visit: (queue: Queue) => void): void {
     for (const queue of this.queues) if (queue !== undefined) visit(queue);
   }
+}
+
+function notOpen(qd: number): DemiError {
+  return new DemiError('ERR_DEMI_QUEUE', `queue descriptor ${qd} is not open`);
 }

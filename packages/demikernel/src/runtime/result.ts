@@ -45,7 +45,8 @@ export class Result {
     this.array = array;
     this.acceptedQd = operation.acceptedQd;
     this.lengthBytes = array === undefined ? operation.doneBytes : array.lengthBytes;
-    this.address.copyFrom(operation.address);
+    if (operation.addressed) this.address.copyFrom(operation.address);
+    else this.address.setIpv4(0, 0);
   }
 
   clone(): Result {
