@@ -40,7 +40,7 @@ export function emitSegment(
   const plainBytes = c.tsEnabled !== 0 ? TCP_HEADER_BYTES + TIMESTAMP_BYTES : TCP_HEADER_BYTES;
   // Only bare acknowledgements tell of holes, so that the size of full segments stays what it is.
   const sackBytes =
-    length === 0 && c.sackEnabled !== 0 && c.reassembly !== undefined ? layer.sackBlocks.collect(c) : 0;
+    length === 0 && c.reassembly !== undefined && c.sackEnabled !== 0 ? layer.sackBlocks.collect(c) : 0;
   const headerBytes = plainBytes + sackBytes;
   const builder = layer.builder;
   builder.open(LINK_HEADERS_BYTES + headerBytes, length, seq === c.sndMax);

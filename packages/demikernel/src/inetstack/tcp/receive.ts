@@ -38,13 +38,14 @@ export function receiveSegment(
     pool.release(slot);
     return;
   }
+  // The connection first, although the checksum decides whether it is used: it comes from memory while the sum is made.
+  const ports = (segment.destinationPort << 16) | segment.sourcePort;
+  const c = layer.demultiplexer.find(source, destination, ports);
   if ((flags & RX_CHECKSUM_VALID) === 0 && !checksumValid(layer, offset, lengthBytes, source, destination)) {
     count(counters, DROP_CHECKSUM);
     pool.release(slot);
     return;
   }
-  const ports = (segment.destinationPort << 16) | segment.sourcePort;
-  const c = layer.demultiplexer.find(source, destination, ports);
   if (c === undefined) {
     receiveUnknown(layer, segment, source, destination);
     pool.release(slot);

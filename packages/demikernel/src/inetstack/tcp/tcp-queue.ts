@@ -26,12 +26,12 @@ import type { TcpLayer } from './tcp-layer.ts';
 import { markReady } from './transmit.ts';
 
 export class TcpQueue extends Queue {
+  private connection: TcpConnection | undefined;
+  private readonly layer: TcpLayer;
   readonly localAddress: SocketAddress;
   readonly remoteAddress: SocketAddress;
-  private readonly layer: TcpLayer;
   private readonly settings: ConnectionSettings;
   private listener: TcpListener | undefined;
-  private connection: TcpConnection | undefined;
   /** The port this queue itself has bound; 0 for none. */
   private boundPort: number;
   private boundAddress: number;
@@ -39,12 +39,13 @@ export class TcpQueue extends Queue {
 
   constructor(layer: TcpLayer) {
     super();
+    // First what every push and pop wants: one cache line per queue.
+    this.connection = undefined;
+    this.layer = layer;
     this.localAddress = new SocketAddress();
     this.remoteAddress = new SocketAddress();
-    this.layer = layer;
     this.settings = new ConnectionSettings(layer.configuration);
     this.listener = undefined;
-    this.connection = undefined;
     this.boundPort = 0;
     this.boundAddress = 0;
     this.closed = false;
