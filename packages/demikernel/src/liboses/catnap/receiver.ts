@@ -20,7 +20,9 @@ export class Receiver {
   offeredBytes: number;
   private readonly pool: SlotPool;
   private readonly message: Message;
-  private readonly base: Address;
+  // Private by `#`, so that V8 keeps the one number on the heap: an ordinary field of doubles would hold it unboxed, and
+  // box it anew for every call it is passed to.
+  readonly #base: Address;
   private readonly slotShift: number;
   private readonly slotSizeBytes: number;
   private readonly landing: Int32Array;
@@ -29,7 +31,7 @@ export class Receiver {
   constructor(pool: SlotPool) {
     this.offeredBytes = 0;
     this.pool = pool;
-    this.base = Number(pool.region.address);
+    this.#base = Number(pool.region.address);
     this.slotShift = pool.slotShift;
     this.slotSizeBytes = pool.slotSizeBytes;
     const vectors = Math.max(1, RECEIVE_LIMIT_BYTES >> pool.slotShift);
@@ -61,7 +63,7 @@ export class Receiver {
 
   private place(index: number, slot: number): void {
     this.landing[index] = slot;
-    this.message.setVector(index, this.base, slot << this.slotShift, this.slotSizeBytes);
+    this.message.setVector(index, this.#base, slot << this.slotShift, this.slotSizeBytes);
   }
 
   /** Receives up to `limitBytes`, at most {@link RECEIVE_LIMIT_BYTES}. Bytes, or a negative errno; -ENOBUFS: no slot. */
@@ -96,7 +98,7 @@ export class Receiver {
     this.message.setCount(vectors);
     if (lastBytes !== this.slotSizeBytes) {
       const last = vectors - 1;
-      this.message.setVector(last, this.base, this.landing[last]! << this.slotShift, lastBytes);
+      this.message.setVector(last, this.#base, this.landing[last]! << this.slotShift, lastBytes);
     }
     return vectors;
   }

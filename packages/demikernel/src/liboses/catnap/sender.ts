@@ -9,13 +9,15 @@ export class Sender {
   /** What the last call offered: a stream that took less has no room for more. */
   offeredBytes: number;
   private readonly message: Message;
-  private readonly base: Address;
+  // Private by `#`, so that V8 keeps the one number on the heap: an ordinary field of doubles would hold it unboxed, and
+  // box it anew for every call it is passed to.
+  readonly #base: Address;
 
   /** @param base native address of the region that the slices lie in */
   constructor(base: Address) {
     this.offeredBytes = 0;
     this.message = new Message({ vectors: MAX_VECTORS });
-    this.base = base;
+    this.#base = base;
   }
 
   /** Where {@link sendTo} sends. */
@@ -36,7 +38,8 @@ export class Sender {
   }
 
   private point(array: ScatterGatherArray, skipBytes: number): void {
-    const { message, base } = this;
+    const message = this.message;
+    const base = this.#base;
     let skip = skipBytes;
     let vectors = 0;
     let offered = 0;
