@@ -47,12 +47,13 @@ export class Neighbour implements TimerOwner {
 
   constructor(address: number, owner: NeighbourOwner) {
     this.address = address;
-    this.state = NEIGHBOUR_UNKNOWN;
+    // What every packet needs comes first: one cache line.
+    this.ready = false;
+    this.used = false;
     this.macHigh = 0;
     this.macLow = 0;
-    this.ready = false;
+    this.state = NEIGHBOUR_UNKNOWN;
     this.attempts = 0;
-    this.used = false;
     this.waiters = [];
     this.owner = owner;
     this.timer = new Timer(this, 0);

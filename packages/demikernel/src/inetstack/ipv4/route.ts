@@ -31,9 +31,7 @@ export class Route {
   ) {
     this.destination = destination;
     this.source = source;
-    this.mtuBytes = mtuBytes;
     this.neighbour = neighbour;
-    this.broadcast = broadcast;
     this.headerSum =
       0x4500 +
       (TIME_TO_LIVE << 8) +
@@ -41,6 +39,8 @@ export class Route {
       (source & 0xffff) +
       (destination >>> 16) +
       (destination & 0xffff);
+    this.mtuBytes = mtuBytes;
+    this.broadcast = broadcast;
     this.identification = 0;
   }
 

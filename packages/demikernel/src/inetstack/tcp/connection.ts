@@ -176,7 +176,10 @@ export class TcpConnection implements TimerOwner, RouteListener {
   readonly sendQueue: SendQueue;
   readonly receiveQueue: ReceiveQueue;
   reassembly: Reassembly | undefined;
-  readonly pops: OperationList;
+  /** The pop that the next bytes go to. One at a time is the usual case, and a list would be one more line of cache. */
+  waitingPop: Operation | undefined;
+  /** Pops behind `waitingPop`; made when there is one. */
+  morePops: OperationList | undefined;
   /** Pushes whose bytes are not all in the send queue. */
   readonly pushes: OperationList;
   /** Pushes that complete when the peer has the bytes: `Operation.mark` is the sequence number behind them. */
@@ -223,7 +226,8 @@ export class TcpConnection implements TimerOwner, RouteListener {
     this.maxSndWnd = 0;
     this.lastReceiveMs = 0;
     this.reassembly = undefined;
-    this.pops = new OperationList();
+    this.waitingPop = undefined;
+    this.morePops = undefined;
     this.receiveQueue = new ReceiveQueue();
     this.connecting = undefined;
     this.error = 0;

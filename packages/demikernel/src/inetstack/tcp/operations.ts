@@ -1,7 +1,7 @@
 // Pushes into the send queue and pops out of the receive queue: where operations meet a connection's bytes.
 
-import { EAGAIN, EPIPE } from '../../runtime/errno.ts';
-import { type Operation, PUSH_ACKED } from '../../runtime/operation.ts';
+import { EAGAIN, ECANCELED, EPIPE } from '../../runtime/errno.ts';
+import { type Operation, OperationList, PUSH_ACKED } from '../../runtime/operation.ts';
 import type { TcpConnection } from './connection.ts';
 import { CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_1, LAST_ACK } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
@@ -100,9 +100,8 @@ export function queueFin(layer: TcpLayer, c: TcpConnection): void {
 
 /** Takes a pop: completes it from what has arrived, or keeps it until something does. */
 export function pop(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
-  if (c.pops.head !== undefined) {
-    if (c.pops.count === MAX_WAITING) layer.runtime.operations.complete(operation, EAGAIN);
-    else c.pops.push(operation);
+  if (c.waitingPop !== undefined) {
+    waitBehind(layer, c, operation);
     return;
   }
   if (c.receiveQueue.bytes > 0) {
@@ -112,7 +111,29 @@ export function pop(layer: TcpLayer, c: TcpConnection, operation: Operation): vo
   }
   if (c.error !== 0) layer.runtime.operations.complete(operation, c.error);
   else if (c.rcvEnded !== 0 || c.rcvShut !== 0 || c.state === CLOSED) completeEnd(layer, operation);
-  else c.pops.push(operation);
+  else c.waitingPop = operation;
+}
+
+function waitBehind(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
+  if (c.morePops === undefined) c.morePops = new OperationList();
+  if (c.morePops.count === MAX_WAITING - 1) layer.runtime.operations.complete(operation, EAGAIN);
+  else c.morePops.push(operation);
+}
+
+/** Takes the pop that waits longest; `undefined` when none does. */
+export function takePop(c: TcpConnection): Operation | undefined {
+  const operation = c.waitingPop;
+  c.waitingPop = c.morePops === undefined ? undefined : c.morePops.shift();
+  return operation;
+}
+
+/** Takes back a pop that waits; false when it does not. */
+export function cancelPop(layer: TcpLayer, c: TcpConnection, operation: Operation): boolean {
+  if (operation === c.waitingPop) takePop(c);
+  else if (operation.list !== undefined && operation.list === c.morePops) c.morePops.remove(operation);
+  else return false;
+  layer.runtime.operations.complete(operation, ECANCELED);
+  return true;
 }
 
 function servePop(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
@@ -131,12 +152,12 @@ function completeEnd(layer: TcpLayer, operation: Operation): void {
 
 /** Completes pending pops from what has arrived. */
 export function servePops(layer: TcpLayer, c: TcpConnection): void {
-  for (let operation = c.pops.head; operation !== undefined; operation = c.pops.head) {
+  for (let operation = c.waitingPop; operation !== undefined; operation = c.waitingPop) {
     if (c.receiveQueue.bytes > 0) {
-      c.pops.remove(operation);
+      takePop(c);
       servePop(layer, c, operation);
     } else if (c.rcvEnded !== 0 || c.rcvShut !== 0) {
-      c.pops.remove(operation);
+      takePop(c);
       completeEnd(layer, operation);
     } else return;
   }
@@ -150,7 +171,7 @@ export function failOperations(layer: TcpLayer, c: TcpConnection, errno: number)
     c.connecting = undefined;
     operations.complete(connecting, errno);
   }
-  for (let operation = c.pops.shift(); operation !== undefined; operation = c.pops.shift()) {
+  for (let operation = takePop(c); operation !== undefined; operation = takePop(c)) {
     operations.complete(operation, errno);
   }
   for (let operation = c.pushes.shift(); operation !== undefined; operation = c.pushes.shift()) {

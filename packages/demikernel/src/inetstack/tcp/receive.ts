@@ -13,7 +13,7 @@ import {
   FAST_PATH,
   RECEIVED,
 } from './counters.ts';
-import { servePops } from './operations.ts';
+import { servePops, takePop } from './operations.ts';
 import { receiveSlow } from './receive-slow.ts';
 import { receiveUnknown } from './receive-unknown.ts';
 import { ACK, IPPROTO_TCP, PSH, parseSegment, type Segment, TCP_CHECKSUM_OFFSET } from './segment.ts';
@@ -127,8 +127,8 @@ export function deliver(
   length: number,
 ): void {
   const pool = layer.pool;
-  const queue = c.receiveQueue;
-  const waiting = c.pops.head;
+  // While a pop waits the queue is empty.
+  const waiting = c.waitingPop;
   if (pool.freeSlots < layer.floorSlots) {
     // The reserve is the stack's own. The peer hears of a shut window and sends the bytes again.
     count(layer.counters, DROP_RECEIVE_MEMORY);
@@ -136,12 +136,8 @@ export function deliver(
     acknowledgeNow(layer, c);
     return;
   }
-  if (
-    waiting !== undefined &&
-    queue.bytes === 0 &&
-    (waiting.sizeBytes === 0 || waiting.sizeBytes >= length)
-  ) {
-    c.pops.remove(waiting);
+  if (waiting !== undefined && (waiting.sizeBytes === 0 || waiting.sizeBytes >= length)) {
+    takePop(c);
     const array = pool.array();
     array.append(pool.slice(slot, offset, length));
     waiting.array = array;

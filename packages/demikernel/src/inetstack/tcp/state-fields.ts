@@ -114,7 +114,8 @@ export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKi
   receiveQueue: 'slices',
   reassembly: 'slices',
   // Operations belong to the application on this host: a connection moves when none is pending, or they are completed.
-  pops: 'derived',
+  waitingPop: 'derived',
+  morePops: 'derived',
   pushes: 'derived',
   ackedPushes: 'derived',
   connecting: 'derived',

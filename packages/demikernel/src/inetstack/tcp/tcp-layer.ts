@@ -79,6 +79,8 @@ export class TcpLayer {
   readyHead: TcpConnection | undefined;
   readyTail: TcpConnection | undefined;
   readyCount: number;
+  /** Whether the connection after the present one has a route; read only so that it is in the cache. */
+  nextRouteReady: boolean;
   private clockMicros: number;
   private readonly listeners: Map<number, TcpListener[]>;
 
@@ -116,6 +118,7 @@ export class TcpLayer {
     this.readyHead = undefined;
     this.readyTail = undefined;
     this.readyCount = 0;
+    this.nextRouteReady = false;
     this.clockMicros = ~runtime.clock.micros32;
     this.listeners = new Map();
     this.readClock();
@@ -124,7 +127,10 @@ export class TcpLayer {
   /** Takes the coarse times from the clock; cheap while it has not moved. */
   readClock(): void {
     const micros32 = this.clock.micros32;
-    if (micros32 === this.clockMicros) return;
+    if (micros32 !== this.clockMicros) this.takeTime(micros32);
+  }
+
+  private takeTime(micros32: number): void {
     this.clockMicros = micros32;
     const micros = this.clock.micros[0]!;
     this.nowMs = Math.floor(micros / 1000) | 0;

@@ -19,7 +19,7 @@ import { ACTIVE_OPEN, count } from './counters.ts';
 import { prepareOffer } from './handshake.ts';
 import { abort, destroy, orphan, shutdownReceive, shutdownSend } from './lifecycle.ts';
 import { TcpListener } from './listener.ts';
-import { failPush, pop, push } from './operations.ts';
+import { cancelPop, failPush, pop, push } from './operations.ts';
 import { ConnectionSettings } from './settings.ts';
 import { ESTABLISHED, SYN_SENT } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
@@ -173,6 +173,7 @@ export class TcpQueue extends Queue {
       abort(layer, c, ECANCELED);
       return true;
     }
+    if (operation.opcode === OP_POP) return c !== undefined && cancelPop(layer, c, operation);
     const list = operation.list;
     if (list === undefined) return false;
     if (operation.opcode === OP_ACCEPT && list === this.listener?.accepts) {
@@ -181,11 +182,6 @@ export class TcpQueue extends Queue {
       return true;
     }
     if (c === undefined) return false;
-    if (operation.opcode === OP_POP && list === c.pops) {
-      list.remove(operation);
-      layer.runtime.operations.complete(operation, ECANCELED);
-      return true;
-    }
     if (operation.opcode === OP_PUSH && list === c.pushes && operation.doneBytes === 0) {
       list.remove(operation);
       failPush(layer, operation, ECANCELED);

@@ -37,6 +37,8 @@ export function flushReady(layer: TcpLayer): number {
   while (room > 0 && layer.readyHead !== undefined && idleTurns < layer.readyCount + 1) {
     const c: TcpConnection = layer.readyHead;
     layer.readyHead = c.readyNext;
+    // The next one's route and neighbour come from memory while this one's segments are written.
+    if (c.readyNext !== undefined) layer.nextRouteReady = c.readyNext.route.ready;
     if (c.readyNext === undefined) layer.readyTail = undefined;
     layer.readyCount--;
     c.readyNext = undefined;

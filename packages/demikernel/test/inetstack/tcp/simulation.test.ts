@@ -313,7 +313,7 @@ function describe(end: End): string {
     c;
   const send = `una+${sndNxt - sndUna}+${sndMax - sndUna} queue ${sendQueue.bytes} wnd ${sndWnd} cwnd ${cwnd}`;
   const receive = `queue ${receiveQueue.bytes} window ${rcvAdv - rcvNxt}`;
-  return `${STATE_NAMES[state]} timer ${timerMode} send ${send} receive ${receive} pops ${c.pops.count}`;
+  return `${STATE_NAMES[state]} timer ${timerMode} send ${send} receive ${receive} ${c.waitingPop === undefined ? 'no pop' : 'a pop'}`;
 }
 
 function join(client: End | undefined, server: End | undefined): void {
