@@ -18,7 +18,7 @@ const PACKAGE_ARROWS: Record<string, readonly string[]> = {
   'packages/native': ['@demikernel/memory', 'koffi'],
   'packages/ebpf': ['@demikernel/memory', '@demikernel/native'],
   'packages/demikernel': ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf'],
-  'packages/cornflakes': ['@demikernel/memory'],
+  'packages/cornflakes': ['@demikernel/memory', 'protobufjs'],
   'packages/capybara': ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf', 'demikernel'],
   apps: ['@demikernel/memory', '@demikernel/native', 'demikernel', '@demikernel/lab'],
   bench: [
@@ -106,6 +106,9 @@ function checkPackage(folder: string, file: string, specifier: string): string |
   }
   const name = packageOf(specifier);
   if (pure && name !== '@demikernel/memory') return 'this room is pure: of the packages only memory';
+  // The schema parser serves the compiler; the runtime depends on memory alone.
+  if (name === 'protobufjs' && !file.startsWith('packages/cornflakes/src/compiler/'))
+    return 'only the compiler parses';
   if (PACKAGE_ARROWS[folder]?.includes(name) !== true) return `${folder} may not import ${name}`;
   return undefined;
 }

@@ -70,7 +70,7 @@ describe('the published packages', () => {
       mkdirSync(target, { recursive: true });
       run('tar', ['xzf', join(folder, filename), '--strip-components=1', '-C', target], folder);
     }
-    for (const each of ['koffi', '@koromix']) {
+    for (const each of ['koffi', '@koromix', 'protobufjs', '@protobufjs', 'long']) {
       const from = join(WORKSPACE_ROOT, 'node_modules', each);
       if (existsSync(from)) cpSync(from, join(modules, each), { recursive: true, dereference: true });
     }
