@@ -152,10 +152,10 @@ export class OperationList {
 }
 
 /**
- * Free slots that wait behind a slot before it is used again, so that a stale token stays unknown for long. Not all slots
- * of the table: going through all of them would bring a cold operation into the cache for every call.
+ * Free slots that wait behind a slot before it is used again: with 4095 generations each, a stale token stays unknown for
+ * 65,000 operations at least. More would bring operations into the cache that have left it.
  */
-const REST_SLOTS = 128;
+const REST_SLOTS = 16;
 
 /** Every operation of a runtime, allocated at the start; slots are reused first in, first out. */
 export class OperationTable {

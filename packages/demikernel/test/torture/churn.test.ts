@@ -67,7 +67,7 @@ test(`${CYCLES} connections opened and closed`, t => {
   const startMs = Date.now();
   const { world, a, b } = pair({ link: { delayUs: 5 } }, { slots: 4096, tcp: { timeWaitUs: 500 } });
   const listener = b.listen(80, 256);
-  const random = new SeededRandom(1);
+  const random = new SeededRandom(2);
   const cycles = Array.from({ length: AT_ONCE }, () => new Cycle(a, b, listener, random));
   for (const cycle of cycles) cycle.begin();
   let closed = 0;
@@ -107,7 +107,7 @@ test(`a flood of ${FLOOD_SYNS} SYNs`, t => {
   const a = new Peer(world, world.host('10.0.0.1/8'));
   const b = new Peer(world, world.host('10.0.0.2/8'));
   const listener = b.listen(80, 16);
-  const random = new SeededRandom(7);
+  const random = new SeededRandom(2);
   const { device, pool, stack } = b.host;
   world.runFor(1000);
   const startMs = Date.now();

@@ -174,7 +174,11 @@ export class TcpConnection implements TimerOwner, RouteListener {
 
   // Data and operations.
   readonly sendQueue: SendQueue;
+  /** 0 only while the send queue is empty, 1 when it may hold something: as `mayHaveUnread`. */
+  mayHaveUnsent: number;
   readonly receiveQueue: ReceiveQueue;
+  /** 0 only while the receive queue is empty, 1 when it may hold something: spares most pops a look at it. */
+  mayHaveUnread: number;
   reassembly: Reassembly | undefined;
   /** The pop that the next bytes go to. One at a time is the usual case, and a list would be one more line of cache. */
   waitingPop: Operation | undefined;
@@ -205,6 +209,9 @@ export class TcpConnection implements TimerOwner, RouteListener {
   ) {
     // In this order they lie in memory, eight to a cache line. What a segment in order and the pop behind it touch:
     this.layer = layer;
+    this.ports = (localPort << 16) | remotePort;
+    this.remoteAddress = remoteAddress | 0;
+    this.localAddress = localAddress | 0;
     this.state = CLOSED;
     this.rcvNxt = 0;
     this.tsEnabled = 0;
@@ -228,6 +235,7 @@ export class TcpConnection implements TimerOwner, RouteListener {
     this.reassembly = undefined;
     this.waitingPop = undefined;
     this.morePops = undefined;
+    this.mayHaveUnread = 1;
     this.receiveQueue = new ReceiveQueue();
     this.connecting = undefined;
     this.error = 0;
@@ -248,9 +256,9 @@ export class TcpConnection implements TimerOwner, RouteListener {
     this.retransmitHead = 0;
     this.sndNxt = 0;
     this.route = route;
+    this.mayHaveUnsent = 1;
     this.sendQueue = new SendQueue();
     this.finQueued = 0;
-    this.ports = (localPort << 16) | remotePort;
     this.pseudoSum =
       (localAddress >>> 16) + (localAddress & 0xffff) + (remoteAddress >>> 16) + (remoteAddress & 0xffff) + 6;
     this.rcvScale = 0;
@@ -280,8 +288,6 @@ export class TcpConnection implements TimerOwner, RouteListener {
     this.pushes = new OperationList();
     this.ackedPushes = new OperationList();
     // The rest.
-    this.localAddress = localAddress | 0;
-    this.remoteAddress = remoteAddress | 0;
     this.localPort = localPort;
     this.remotePort = remotePort;
     this.resolving = 0;

@@ -14,29 +14,34 @@ export class Demultiplexer {
   count: number;
   private readonly hash: KeyedHash;
   private mask: number;
-  /** Four words per entry: remote address, local address, ports, hash. */
-  private keys: Int32Array;
+  // Hashes beside the connections tell nearly all that do not match; the four-tuple itself is the connection's, where it lies
+  // in the line of cache that comes first anyway.
+  private hashes: Int32Array;
   private connections: (TcpConnection | undefined)[];
 
   constructor(random: Random) {
     this.count = 0;
     this.hash = new KeyedHash(random.int32(), random.int32());
     this.mask = FIRST_SIZE - 1;
-    this.keys = new Int32Array(FIRST_SIZE * 4);
+    this.hashes = new Int32Array(FIRST_SIZE);
     this.connections = new Array<TcpConnection | undefined>(FIRST_SIZE).fill(undefined);
   }
 
   /** @param ports `(localPort << 16) | remotePort` */
   find(remoteAddress: number, localAddress: number, ports: number): TcpConnection | undefined {
-    const mask = this.mask;
-    const keys = this.keys;
-    let index = this.hash.triple(remoteAddress, localAddress, ports) & mask;
+    const { mask, hashes, connections } = this;
+    const hash = this.hash.triple(remoteAddress, localAddress, ports);
+    let index = hash & mask;
     for (;;) {
-      const connection = this.connections[index];
-      if (connection === undefined) return undefined;
-      const at = index << 2;
-      if (keys[at] === remoteAddress && keys[at + 2] === ports && keys[at + 1] === localAddress) {
-        return connection;
+      const c = connections[index];
+      if (c === undefined) return undefined;
+      if (
+        hashes[index] === hash &&
+        c.ports === ports &&
+        c.remoteAddress === remoteAddress &&
+        c.localAddress === localAddress
+      ) {
+        return c;
       }
       index = (index + 1) & mask;
     }
@@ -48,7 +53,7 @@ export class Demultiplexer {
     this.count++;
     const { remoteAddress, localAddress, ports } = connection;
     const hash = this.hash.triple(remoteAddress, localAddress, ports);
-    this.place(connection, remoteAddress, localAddress, ports, hash);
+    this.place(connection, hash);
   }
 
   /** Takes a connection out, if it is in. */
@@ -63,9 +68,9 @@ export class Demultiplexer {
     this.count--;
     // Move back every later entry of the run whose home is not behind the hole (Knuth 6.4, algorithm R).
     for (let index = (hole + 1) & mask; this.connections[index] !== undefined; index = (index + 1) & mask) {
-      const home = this.keys[index * 4 + 3]! & mask;
+      const home = this.hashes[index]! & mask;
       if (((index - home) & mask) < ((index - hole) & mask)) continue;
-      this.keys.copyWithin(hole * 4, index * 4, index * 4 + 4);
+      this.hashes[hole] = this.hashes[index]!;
       this.connections[hole] = this.connections[index];
       hole = index;
     }
@@ -87,32 +92,22 @@ export class Demultiplexer {
     return this.connections.filter(connection => connection !== undefined);
   }
 
-  private place(
-    connection: TcpConnection,
-    remoteAddress: number,
-    localAddress: number,
-    ports: number,
-    hash: number,
-  ): void {
+  private place(connection: TcpConnection, hash: number): void {
     let index = hash & this.mask;
     while (this.connections[index] !== undefined) index = (index + 1) & this.mask;
     this.connections[index] = connection;
-    this.keys[index * 4] = remoteAddress;
-    this.keys[index * 4 + 1] = localAddress;
-    this.keys[index * 4 + 2] = ports;
-    this.keys[index * 4 + 3] = hash;
+    this.hashes[index] = hash;
   }
 
   private grow(): void {
-    const { keys, connections } = this;
+    const { hashes, connections } = this;
     const size = (this.mask + 1) * 2;
     this.mask = size - 1;
-    this.keys = new Int32Array(size * 4);
+    this.hashes = new Int32Array(size);
     this.connections = new Array<TcpConnection | undefined>(size).fill(undefined);
     for (let i = 0; i < connections.length; i++) {
       const connection = connections[i];
-      if (connection === undefined) continue;
-      this.place(connection, keys[i * 4]!, keys[i * 4 + 1]!, keys[i * 4 + 2]!, keys[i * 4 + 3]!);
+      if (connection !== undefined) this.place(connection, hashes[i]!);
     }
   }
 }

@@ -119,9 +119,10 @@ function advertiseWindow(layer: TcpLayer, c: TcpConnection): number {
 
 /** Bytes by which the window could be opened beyond what was advertised. */
 export function windowGain(layer: TcpLayer, c: TcpConnection): number {
+  const unread = c.mayHaveUnread === 0 ? 0 : c.receiveQueue.bytes;
   // A pool that runs dry closes windows; what is advertised already stays valid.
-  if (layer.pool.freeSlots < layer.lowSlots && c.receiveQueue.bytes > 0) return 0;
-  const space = (c.receiveBufferBytes - c.receiveQueue.bytes) | 0;
+  if (unread > 0 && layer.pool.freeSlots < layer.lowSlots) return 0;
+  const space = (c.receiveBufferBytes - unread) | 0;
   return (c.rcvNxt + space - c.rcvAdv) | 0;
 }
 

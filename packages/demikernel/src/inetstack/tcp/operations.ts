@@ -61,6 +61,7 @@ export function movePush(_layer: TcpLayer, c: TcpConnection, operation: Operatio
     else {
       operation.doneBytes += slice.length;
       c.sendQueue.append(slice);
+      c.mayHaveUnsent = 1;
     }
   }
   // What was not moved closes up, so that the array holds exactly the references it still owns.
@@ -104,10 +105,13 @@ export function pop(layer: TcpLayer, c: TcpConnection, operation: Operation): vo
     waitBehind(layer, c, operation);
     return;
   }
-  if (c.receiveQueue.bytes > 0) {
-    servePop(layer, c, operation);
-    if (c.rcvEnded === 0) offerWindow(layer, c);
-    return;
+  if (c.mayHaveUnread !== 0) {
+    if (c.receiveQueue.bytes > 0) {
+      servePop(layer, c, operation);
+      if (c.rcvEnded === 0) offerWindow(layer, c);
+      return;
+    }
+    c.mayHaveUnread = 0;
   }
   if (c.error !== 0) layer.runtime.operations.complete(operation, c.error);
   else if (c.rcvEnded !== 0 || c.rcvShut !== 0 || c.state === CLOSED) completeEnd(layer, operation);

@@ -16,7 +16,17 @@ import {
 import { servePops, takePop } from './operations.ts';
 import { receiveSlow } from './receive-slow.ts';
 import { receiveUnknown } from './receive-unknown.ts';
-import { ACK, IPPROTO_TCP, PSH, parseSegment, type Segment, TCP_CHECKSUM_OFFSET } from './segment.ts';
+import {
+  ACK,
+  FLAGS,
+  IPPROTO_TCP,
+  PSH,
+  parseSegment,
+  TCP_CHECKSUM_OFFSET,
+  TCP_HEADER_BYTES,
+  TIMESTAMP_BYTES,
+  TIMESTAMP_WORD,
+} from './segment.ts';
 import { CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2 } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 import { acknowledgeLater, acknowledgeNow, markReady } from './transmit.ts';
@@ -30,34 +40,36 @@ export function receiveSegment(
   destination: number,
   flags: number,
 ): void {
-  const { counters, pool, segment } = layer;
+  const { counters, pool, segment, view } = layer;
   count(counters, RECEIVED);
   const slot = offset >> pool.slotShift;
-  if (!parseSegment(segment, layer.view, offset, lengthBytes)) {
+  if (lengthBytes < TCP_HEADER_BYTES) {
     count(counters, DROP_HEADER);
     pool.release(slot);
     return;
   }
   // The connection first, although the checksum decides whether it is used: it comes from memory while the sum is made.
-  const ports = (segment.destinationPort << 16) | segment.sourcePort;
-  const c = layer.demultiplexer.find(source, destination, ports);
+  const ports = view.getInt32(offset);
+  const c = layer.demultiplexer.find(source, destination, (ports << 16) | (ports >>> 16));
   if ((flags & RX_CHECKSUM_VALID) === 0 && !checksumValid(layer, offset, lengthBytes, source, destination)) {
     count(counters, DROP_CHECKSUM);
     pool.release(slot);
     return;
   }
-  if (c === undefined) {
+  if (c !== undefined && isOpen(c.state) && receivePredicted(layer, c, offset, lengthBytes, slot)) {
+    count(counters, FAST_PATH);
+    return;
+  }
+  if (!parseSegment(segment, view, offset, lengthBytes)) {
+    count(counters, DROP_HEADER);
+    pool.release(slot);
+  } else if (c === undefined) {
     receiveUnknown(layer, segment, source, destination);
     pool.release(slot);
-    return;
+  } else {
+    c.lastReceiveMs = layer.nowMs;
+    receiveSlow(layer, c, segment, slot);
   }
-  c.lastReceiveMs = layer.nowMs;
-  if (isOpen(c.state) && predicted(c, segment)) {
-    count(counters, FAST_PATH);
-    receivePredicted(layer, c, segment, slot);
-    return;
-  }
-  receiveSlow(layer, c, segment, slot);
 }
 
 function checksumValid(
@@ -80,39 +92,64 @@ function isOpen(state: number): boolean {
   return state === ESTABLISHED || state === CLOSE_WAIT || state === FIN_WAIT_2;
 }
 
-/** Van Jacobson's header prediction: the next segment in order on a connection where nothing else is going on. */
-function predicted(c: TcpConnection, s: Segment): boolean {
-  if ((s.flags & ~PSH) !== ACK || s.seq !== c.rcvNxt || s.hasTimestamps !== c.tsEnabled) return false;
-  if (c.tsEnabled !== 0 && ((s.tsVal - c.tsRecent) | 0) < 0) return false;
-  const acked = (s.ack - c.sndUna) | 0;
-  if (acked < 0 || ((s.ack - c.sndMax) | 0) > 0) return false;
+/**
+ * Van Jacobson's header prediction: takes the next segment in order of a connection where nothing else is going on, straight
+ * from the header. Returns false, and has done nothing, for every other segment.
+ */
+function receivePredicted(
+  layer: TcpLayer,
+  c: TcpConnection,
+  offset: number,
+  lengthBytes: number,
+  slot: number,
+): boolean {
+  const view = layer.view;
+  const word = view.getInt32(offset + 12);
+  const headerBytes = c.tsEnabled !== 0 ? TCP_HEADER_BYTES + TIMESTAMP_BYTES : TCP_HEADER_BYTES;
+  if ((word >>> 28) << 2 !== headerBytes || lengthBytes < headerBytes) return false;
+  const seq = view.getInt32(offset + 4);
+  if (((word >>> 16) & FLAGS & ~PSH) !== ACK || seq !== c.rcvNxt) return false;
+  const ack = view.getInt32(offset + 8);
+  const acked = (ack - c.sndUna) | 0;
+  if (acked < 0 || ((ack - c.sndMax) | 0) > 0) return false;
   if (c.dupAcks !== 0 || c.inRecovery !== 0 || c.sndWnd === 0) return false;
-  if (s.payloadBytes === 0) return acked > 0;
+  const payloadBytes = lengthBytes - headerBytes;
+  if (payloadBytes === 0 ? acked === 0 : !mayDeliver(c, payloadBytes)) return false;
+  let tsEcr = 0;
+  if (c.tsEnabled !== 0) {
+    if (view.getInt32(offset + TCP_HEADER_BYTES) !== TIMESTAMP_WORD) return false;
+    const tsVal = view.getInt32(offset + TCP_HEADER_BYTES + 4);
+    if (((tsVal - c.tsRecent) | 0) < 0) return false;
+    tsEcr = view.getInt32(offset + TCP_HEADER_BYTES + 8);
+    // RFC 7323 section 4.3: the timestamp to echo is that of the segment that holds Last.ACK.sent.
+    if (c.lastAckSent === seq) {
+      c.tsRecent = tsVal;
+      c.tsRecentSeconds = layer.nowSeconds;
+    }
+  }
+  c.lastReceiveMs = layer.nowMs;
+  const window = (word & 0xffff) << c.sndScale;
+  const grown = window > c.sndWnd;
+  c.sndWnd = window;
+  c.sndWl1 = seq;
+  c.sndWl2 = ack;
+  if (window > c.maxSndWnd) c.maxSndWnd = window;
+  if (acked !== 0) acknowledge(layer, c, ack, tsEcr);
+  else if (grown && c.sendQueue.bytes > 0) markReady(layer, c);
+  if (payloadBytes > 0) deliver(layer, c, slot, offset + headerBytes, payloadBytes);
+  else layer.pool.release(slot);
+  return true;
+}
+
+/** Whether a payload at RCV.NXT can be handed on at once. */
+function mayDeliver(c: TcpConnection, payloadBytes: number): boolean {
   return (
-    s.payloadBytes <= ((c.rcvAdv - c.rcvNxt) | 0) &&
+    payloadBytes <= ((c.rcvAdv - c.rcvNxt) | 0) &&
     c.reassembly === undefined &&
     c.rcvFin === 0 &&
     c.rcvShut === 0 &&
     c.orphan === 0
   );
-}
-
-function receivePredicted(layer: TcpLayer, c: TcpConnection, s: Segment, slot: number): void {
-  // RFC 7323 section 4.3: the timestamp to echo is that of the segment that holds Last.ACK.sent.
-  if (c.tsEnabled !== 0 && c.lastAckSent === s.seq) {
-    c.tsRecent = s.tsVal;
-    c.tsRecentSeconds = layer.nowSeconds;
-  }
-  const window = s.window << c.sndScale;
-  const grown = window > c.sndWnd;
-  c.sndWnd = window;
-  c.sndWl1 = s.seq;
-  c.sndWl2 = s.ack;
-  if (window > c.maxSndWnd) c.maxSndWnd = window;
-  if (s.ack !== c.sndUna) acknowledge(layer, c, s.ack, s.tsEcr);
-  else if (grown && c.sendQueue.bytes > 0) markReady(layer, c);
-  if (s.payloadBytes > 0) deliver(layer, c, slot, s.payloadOffset, s.payloadBytes);
-  else layer.pool.release(slot);
 }
 
 /**
@@ -155,6 +192,7 @@ export function deliver(
 function store(layer: TcpLayer, c: TcpConnection, slot: number, offset: number, length: number): boolean {
   const pool = layer.pool;
   const queue = c.receiveQueue;
+  c.mayHaveUnread = 1;
   const share = c.receiveBufferBytes >> pool.slotShift;
   if (queue.count >= share) {
     if (queue.coalesce(pool, offset, length)) {

@@ -8,6 +8,8 @@ export const RST = 0x04;
 export const PSH = 0x08;
 export const ACK = 0x10;
 export const URG = 0x20;
+/** All of these; the rest of the octet is ECN's (RFC 3168). */
+export const FLAGS = 0x3f;
 
 /** Bytes of a header without options. */
 export const TCP_HEADER_BYTES = 20;
@@ -79,7 +81,7 @@ export function parseSegment(segment: Segment, view: DataView, offset: number, l
   segment.destinationPort = view.getUint16(offset + 2);
   segment.seq = view.getInt32(offset + 4);
   segment.ack = view.getInt32(offset + 8);
-  segment.flags = word & 0x3f;
+  segment.flags = word & FLAGS;
   segment.window = view.getUint16(offset + 14);
   segment.payloadOffset = offset + headerBytes;
   segment.payloadBytes = lengthBytes - headerBytes;

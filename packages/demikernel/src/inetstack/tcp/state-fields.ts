@@ -112,6 +112,8 @@ export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKi
   readyNext: 'derived',
   sendQueue: 'slices',
   receiveQueue: 'slices',
+  mayHaveUnread: 'derived',
+  mayHaveUnsent: 'derived',
   reassembly: 'slices',
   // Operations belong to the application on this host: a connection moves when none is pending, or they are completed.
   waitingPop: 'derived',

@@ -122,9 +122,13 @@ function transmitHandshake(layer: TcpLayer, c: TcpConnection): number {
  */
 function sendable(layer: TcpLayer, c: TcpConnection): number {
   if (c.state === FIN_WAIT_2 || c.state === TIME_WAIT) return NOTHING;
+  if (c.mayHaveUnsent === 0 && c.finQueued === 0) return NOTHING;
   const flight = (c.sndNxt - c.sndUna) | 0;
   const unsent = (c.sendQueue.bytes - flight) | 0;
-  if (unsent < 0 || (unsent === 0 && c.finQueued === 0)) return NOTHING;
+  if (unsent < 0 || (unsent === 0 && c.finQueued === 0)) {
+    if (c.sendQueue.bytes === 0) c.mayHaveUnsent = 0;
+    return NOTHING;
+  }
   if (flight === 0 && c.sndMax === c.sndUna) restartAfterIdle(layer, c);
   let congestion = c.cwnd;
   if (c.inRecovery === 0 && c.dupAcks > 0 && c.dupAcks < 3) congestion = (congestion + c.dupAcks * c.mss) | 0;
