@@ -134,13 +134,13 @@ export class Point extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(POINT, 0, this.unknown);
-    w.measureEntries(this.present0, 0x0);
+    w.measureHeader(this, POINT, 0);
+    w.measureEntries(this, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(at, POINT, 0, this.unknown);
+    let p = w.header(this, at, POINT, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._x);
@@ -240,14 +240,14 @@ export class GetResp extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(GET_RESP, 0, this.unknown);
-    w.measureEntries(this.present0, 0x2);
+    w.measureHeader(this, GET_RESP, 0);
+    w.measureEntries(this, this.present0, 0x2);
     if (this.present0 & 0x2) this._val.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(at, GET_RESP, 0, this.unknown);
+    let p = w.header(this, at, GET_RESP, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._id);
@@ -347,14 +347,14 @@ export class EverythingCountsEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(EVERYTHING_COUNTS_ENTRY, 0, this.unknown);
-    w.measureEntries(this.present0, 0x1);
+    w.measureHeader(this, EVERYTHING_COUNTS_ENTRY, 0);
+    w.measureEntries(this, this.present0, 0x1);
     if (this.present0 & 0x1) this._key.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(at, EVERYTHING_COUNTS_ENTRY, 0, this.unknown);
+    let p = w.header(this, at, EVERYTHING_COUNTS_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._key.emit(w, p);
@@ -452,14 +452,14 @@ export class EverythingPlacesEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(EVERYTHING_PLACES_ENTRY, 0, this.unknown);
-    w.measureEntries(this.present0, 0x2);
+    w.measureHeader(this, EVERYTHING_PLACES_ENTRY, 0);
+    w.measureEntries(this, this.present0, 0x2);
     if (this.present0 & 0x2) this._value.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(at, EVERYTHING_PLACES_ENTRY, 0, this.unknown);
+    let p = w.header(this, at, EVERYTHING_PLACES_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._key);
@@ -1216,8 +1216,8 @@ export class Everything extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(EVERYTHING, ((this.present1 >>> 0) & 1) + ((this.present1 >>> 1) & 1), this.unknown);
-    w.measureEntries(this.present0, 0x16fff9e0);
+    w.measureHeader(this, EVERYTHING, ((this.present1 >>> 0) & 1) + ((this.present1 >>> 1) & 1));
+    w.measureEntries(this, this.present0, 0x16fff9e0);
     if (this.present0 & 0x800) this._name.measure(w);
     if (this.present0 & 0x1000) this._data.measure(w);
     if (this.present0 & 0x2000) this._point.measure(w);
@@ -1256,7 +1256,7 @@ export class Everything extends Message {
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
     const present1 = this.present1;
-    let p = w.header(at, EVERYTHING, ((this.present1 >>> 0) & 1) + ((this.present1 >>> 1) & 1), this.unknown);
+    let p = w.header(this, at, EVERYTHING, ((this.present1 >>> 0) & 1) + ((this.present1 >>> 1) & 1));
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._small);
