@@ -118,6 +118,17 @@ export class FrameBuilder {
     return start;
   }
 
+  /** A frame of headers alone, at once: where they must be written, or -1 when no slot is free. */
+  bare(headerBytes: number): number {
+    const { frame, pool } = this;
+    frame.clear();
+    const slot = pool.allocReserved();
+    if (slot < 0) return -1;
+    const start = (slot << pool.slotShift) + FRAME_OFFSET;
+    frame.append(start, headerBytes);
+    return start;
+  }
+
   /** Gives up what `close` took, when the frame is not transmitted after all. */
   abandon(): void {
     const { frame, pool } = this;

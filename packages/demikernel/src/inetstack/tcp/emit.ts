@@ -42,11 +42,10 @@ export function emitSegment(
   const sackBytes =
     length === 0 && c.reassembly !== undefined && c.sackEnabled !== 0 ? layer.sackBlocks.collect(c) : 0;
   const headerBytes = plainBytes + sackBytes;
-  const builder = layer.builder;
-  builder.open(LINK_HEADERS_BYTES + headerBytes, length, seq === c.sndMax);
-  if (payload === PAYLOAD_NEXT) c.sendQueue.addNext(builder, length);
-  else if (payload === PAYLOAD_HEAD) c.sendQueue.addHead(builder, length);
-  const start = builder.close();
+  const start =
+    payload === PAYLOAD_NONE
+      ? layer.builder.bare(LINK_HEADERS_BYTES + headerBytes)
+      : openWithPayload(layer, c, seq, headerBytes, payload, length);
   if (start < 0) {
     count(layer.counters, NO_SLOT);
     return false;
@@ -99,6 +98,22 @@ export function emitSegment(
   return true;
 }
 
+/** Builds a frame around bytes of the send queue; where its headers go, or -1. */
+function openWithPayload(
+  layer: TcpLayer,
+  c: TcpConnection,
+  seq: number,
+  headerBytes: number,
+  payload: number,
+  length: number,
+): number {
+  const builder = layer.builder;
+  builder.open(LINK_HEADERS_BYTES + headerBytes, length, seq === c.sndMax);
+  if (payload === PAYLOAD_NEXT) c.sendQueue.addNext(builder, length);
+  else if (payload === PAYLOAD_HEAD) c.sendQueue.addHead(builder, length);
+  return builder.close();
+}
+
 /** The window field of the next segment; moves the advertised edge (RFC 9293 section 3.8.6.2.2). */
 function advertiseWindow(layer: TcpLayer, c: TcpConnection): number {
   // Nothing that comes would be kept. What was offered is taken back for this moment only: `rcvAdv` stays.
@@ -134,9 +149,7 @@ export function emitSyn(layer: TcpLayer, c: TcpConnection, flags: number): boole
     c.tsEnabled !== 0,
   );
   const headerBytes = TCP_HEADER_BYTES + optionBytes;
-  const builder = layer.builder;
-  builder.open(LINK_HEADERS_BYTES + headerBytes, 0, false);
-  const start = builder.close();
+  const start = layer.builder.bare(LINK_HEADERS_BYTES + headerBytes);
   if (start < 0) {
     count(layer.counters, NO_SLOT);
     return false;
@@ -180,9 +193,7 @@ export function emitBare(
   ack: number,
   flags: number,
 ): boolean {
-  const builder = layer.builder;
-  builder.open(LINK_HEADERS_BYTES + TCP_HEADER_BYTES, 0, false);
-  const start = builder.close();
+  const start = layer.builder.bare(LINK_HEADERS_BYTES + TCP_HEADER_BYTES);
   if (start < 0) {
     count(layer.counters, NO_SLOT);
     return false;
