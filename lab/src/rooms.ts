@@ -41,6 +41,7 @@ const FLOORS: Record<string, number> = {
   nvme: 1,
   shm: 1,
   uring: 1,
+  sockets: 1,
   log: 1,
   liboses: 2,
   pdpix: 3,

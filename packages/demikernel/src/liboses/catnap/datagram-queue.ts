@@ -13,8 +13,8 @@ import {
 import { EAGAIN, ECANCELED, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP } from '../../runtime/errno.ts';
 import { type Operation, OperationList, PUSH_TO } from '../../runtime/operation.ts';
 import type { SocketAddress } from '../../runtime/socket-address.ts';
-import { readNative, writeNative } from './address.ts';
-import { KernelQueue, MAX_WAITING } from './kernel-queue.ts';
+import { readNative, writeNative } from '../../sockets/address.ts';
+import { MAX_WAITING } from '../../sockets/kernel-queue.ts';
 import { RECEIVE_LIMIT_BYTES } from './receiver.ts';
 import {
   DATAGRAMS_TRUNCATED,
@@ -25,6 +25,7 @@ import {
   SENT_BYTES,
   type SocketHost,
 } from './socket-host.ts';
+import { WatchedQueue } from './watched-queue.ts';
 
 /**
  * A UDP (or UNIX datagram) socket.
@@ -32,7 +33,7 @@ import {
  * Errors that ICMP brought (ECONNREFUSED) end the next pop or push, whichever asks the kernel first. A pop with a size
  * cuts a longer datagram off, as recv(2) does.
  */
-export class DatagramQueue extends KernelQueue {
+export class DatagramQueue extends WatchedQueue {
   private readable: boolean;
   private writable: boolean;
   private readonly pops: OperationList;

@@ -36,10 +36,10 @@ import { type Operation, OperationList, PUSH_ACKED, PUSH_TO } from '../../runtim
 import { SHUT_RD, SHUT_RDWR, SHUT_WR, type SocketOptionName } from '../../runtime/queue.ts';
 import type { SocketAddress } from '../../runtime/socket-address.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
-import { Acknowledgements, FIRST_ASK_US } from './acknowledgements.ts';
-import { readNative } from './address.ts';
-import { KernelQueue, MAX_WAITING } from './kernel-queue.ts';
-import { LingeringSocket } from './lingering.ts';
+import { Acknowledgements, FIRST_ASK_US } from '../../sockets/acknowledgements.ts';
+import { readNative } from '../../sockets/address.ts';
+import { MAX_WAITING } from '../../sockets/kernel-queue.ts';
+import { WatchedLingeringSocket } from './lingering.ts';
 import { RECEIVE_LIMIT_BYTES } from './receiver.ts';
 import {
   ACCEPTED,
@@ -53,6 +53,7 @@ import {
   SENT_BYTES,
   type SocketHost,
 } from './socket-host.ts';
+import { WatchedQueue } from './watched-queue.ts';
 
 const FRESH = 0;
 const LISTENING = 1;
@@ -70,7 +71,7 @@ const ROOM_TO_WRITE = EPOLLOUT | EPOLLHUP | EPOLLERR;
  * `readable` and `writable` remember epoll's edges: a call is made only while they hold, and a call that brings or takes
  * less than was offered ends them. So an echo costs one recvmsg and one sendmsg, and no call that answers EAGAIN.
  */
-export class StreamQueue extends KernelQueue implements TimerOwner {
+export class StreamQueue extends WatchedQueue implements TimerOwner {
   private state: number;
   private readable: boolean;
   private writable: boolean;
@@ -468,7 +469,7 @@ export class StreamQueue extends KernelQueue implements TimerOwner {
     this.state = CLOSED;
     this.fd = -1;
     if (wasConnected && lingerUs > 0) {
-      new LingeringSocket(host, fd, lingerUs);
+      new WatchedLingeringSocket(host, fd, lingerUs);
       return;
     }
     if (wasConnected && lingerUs === 0) setLinger(fd, 0);

@@ -1,7 +1,7 @@
 // Pushes that wait until the peer has acknowledged them. The kernel has no event for that: SIOCOUTQ is asked.
 
 import { errno, libc } from '@demikernel/native/kernel';
-import { type Operation, OperationList, type OperationTable } from '../../runtime/operation.ts';
+import { type Operation, OperationList, type OperationTable } from '../runtime/operation.ts';
 
 // include/uapi/asm-generic/sockios.h: TIOCOUTQ, bytes written and not yet acknowledged.
 const SIOCOUTQ = 0x5411;

@@ -17,7 +17,7 @@ import {
   TCP_NODELAY,
   TCP_USER_TIMEOUT,
 } from '@demikernel/native/kernel';
-import type { SocketOptionName } from '../../runtime/queue.ts';
+import type { SocketOptionName } from '../runtime/queue.ts';
 
 /** One option: where the kernel keeps it, and how many of our units make one of its. */
 interface Mapping {

@@ -1,5 +1,6 @@
-// What stream and datagram queues share: the descriptor, its names, its options, its ends.
+// What queues over a socket of the kernel share, however they wait for it: the descriptor, its names, its options, its ends.
 
+import type { SocketAddress as NativeAddress } from '@demikernel/native/kernel';
 import {
   bindSocket,
   EAFNOSUPPORT,
@@ -8,25 +9,36 @@ import {
   peerName,
   socketName,
 } from '@demikernel/native/kernel';
-import type { Operation, OperationList, OperationTable } from '../../runtime/operation.ts';
-import { Queue, type SocketOptionName } from '../../runtime/queue.ts';
-import { SocketAddress } from '../../runtime/socket-address.ts';
+import type { Operation, OperationList, OperationTable } from '../runtime/operation.ts';
+import { Queue, type SocketOptionName } from '../runtime/queue.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { SocketAddress } from '../runtime/socket-address.ts';
 import { readNative, writeNative } from './address.ts';
 import { kernelOption, setKernelOption } from './options.ts';
-import type { HostedSocket, SocketHost } from './socket-host.ts';
 
 /** Pushes, and pops, that may wait on one queue; one more fails with EAGAIN. */
 export const MAX_WAITING = 1024;
 
+/** What such a queue needs of its library OS. */
+export interface SocketHome {
+  readonly runtime: Runtime;
+  /** For calls at set-up: bind, connect, accept, getsockname. */
+  readonly scratch: NativeAddress;
+  /** A fresh socket. The descriptor or a negative errno. */
+  open(family: number, type: number): number;
+  close(fd: number): void;
+}
+
 /** A queue over one kernel socket. */
-export abstract class KernelQueue extends Queue implements HostedSocket {
+export abstract class KernelQueue<Host extends SocketHome> extends Queue {
   /** -1 once closed. */
   fd: number;
-  protected readonly host: SocketHost;
+  protected readonly host: Host;
   protected readonly operations: OperationTable;
   /** SOCK_STREAM or SOCK_DGRAM. */
   private readonly type: number;
   protected family: number;
+  /** Somebody waits for this descriptor's events already: it cannot be exchanged any more. */
   protected watched: boolean;
   /** What is known of the names so far; ask `localAddress` and `remoteAddress`. */
   protected readonly localName: SocketAddress;
@@ -35,7 +47,7 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
   private chosen: Map<SocketOptionName, number | boolean> | undefined;
 
   /** @param fd a fresh socket of `family`, or an accepted one */
-  constructor(host: SocketHost, type: number, fd: number, family: number = KERNEL_AF_INET) {
+  constructor(host: Host, type: number, fd: number, family: number = KERNEL_AF_INET) {
     super();
     this.fd = fd;
     this.host = host;
@@ -47,13 +59,6 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
     this.remoteName = new SocketAddress();
     this.chosen = undefined;
   }
-
-  /** What epoll is asked to report. */
-  protected abstract readonly watchedEvents: number;
-
-  abstract ready(events: number): void;
-  abstract guess(): number;
-  abstract retry(): void;
 
   /** Asked of the kernel until there is one. */
   override get localAddress(): SocketAddress {
@@ -108,13 +113,6 @@ export abstract class KernelQueue extends Queue implements HostedSocket {
     this.localName.setIpv4(0, 0);
     if (this.chosen !== undefined) for (const [name, value] of this.chosen) setKernelOption(fd, name, value);
     return 0;
-  }
-
-  /** Begins to watch the socket, for `watchedEvents`. 0 or an errno. */
-  protected watch(): number {
-    if (this.watched) return 0;
-    this.watched = true;
-    return -this.host.watch(this, this.watchedEvents);
   }
 
   override getOption(name: SocketOptionName): number | boolean | undefined {

@@ -1,7 +1,7 @@
 // Between the addresses of PDPIX and those that the kernel reads and writes.
 
 import { AF_UNIX as NATIVE_AF_UNIX, type SocketAddress as NativeAddress } from '@demikernel/native/kernel';
-import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress } from '../../runtime/socket-address.ts';
+import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress } from '../runtime/socket-address.ts';
 
 /** Writes `from` for the kernel. False when its text is no address of its family. */
 export function writeNative(into: NativeAddress, from: SocketAddress): boolean {
