@@ -2,7 +2,7 @@
 
 export { DemiError, type DemiErrorOptions } from './error.ts';
 export type { Gatherable } from './gatherable.ts';
-export { heapRegion, MAX_REGION_BYTES, Region, type RegionOptions } from './region.ts';
+export { copyBetween, heapRegion, MAX_REGION_BYTES, Region, type RegionOptions } from './region.ts';
 export { ScatterGatherArray } from './scatter-gather-array.ts';
 export { RELEASED, Slice } from './slice.ts';
-export { POISON, SlotPool, type SlotPoolOptions } from './slot-pool.ts';
+export { POISON, type SlotLender, SlotPool, type SlotPoolOptions } from './slot-pool.ts';

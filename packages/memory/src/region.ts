@@ -58,3 +58,31 @@ export class Region {
 export function heapRegion(lengthBytes: number): Region {
   return new Region({ buffer: new ArrayBuffer(lengthBytes) });
 }
+
+/** Below this many bytes a loop is cheaper than the two views that `set` wants, and allocates nothing. */
+const VIEW_COPY_BYTES = 1024;
+
+/** Copies bytes from one region to another, or within one. */
+export function copyBetween(
+  to: Region,
+  toOffset: number,
+  from: Region,
+  fromOffset: number,
+  lengthBytes: number,
+): void {
+  if (to === from) {
+    to.bytes.copyWithin(toOffset, fromOffset, fromOffset + lengthBytes);
+    return;
+  }
+  if (lengthBytes >= VIEW_COPY_BYTES) {
+    to.bytes.set(from.bytes.subarray(fromOffset, fromOffset + lengthBytes), toOffset);
+    return;
+  }
+  const target = to.view;
+  const source = from.view;
+  let at = 0;
+  for (; at + 4 <= lengthBytes; at += 4) {
+    target.setInt32(toOffset + at, source.getInt32(fromOffset + at, true), true);
+  }
+  for (; at < lengthBytes; at++) target.setUint8(toOffset + at, source.getUint8(fromOffset + at));
+}

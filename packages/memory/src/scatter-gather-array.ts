@@ -1,6 +1,7 @@
 // A scatter-gather array: the message that applications push and pop, as a list of slices.
 
 import { DemiError } from './error.ts';
+import { copyBetween } from './region.ts';
 import type { Slice } from './slice.ts';
 import type { SlotPool } from './slot-pool.ts';
 
@@ -73,6 +74,31 @@ export class ScatterGatherArray {
       at += length;
     }
     return at;
+  }
+
+  /** Copies the bytes of another array, of any pool, into the slices from their start; returns the bytes copied. */
+  copyFromArray(source: ScatterGatherArray): number {
+    let copied = 0;
+    let into = 0;
+    let intoAt = 0;
+    for (let from = 0; from < source.count && into < this.count; from++) {
+      const piece = source.segments[from]!;
+      let pieceAt = 0;
+      while (pieceAt < piece.length && into < this.count) {
+        const target = this.segments[into]!;
+        const length = Math.min(piece.length - pieceAt, target.length - intoAt);
+        const targetAt = target.offset + intoAt;
+        copyBetween(target.pool.region, targetAt, piece.pool.region, piece.offset + pieceAt, length);
+        copied += length;
+        pieceAt += length;
+        intoAt += length;
+        if (intoAt === target.length) {
+          into++;
+          intoAt = 0;
+        }
+      }
+    }
+    return copied;
   }
 
   /** The bytes as one fresh copy. */

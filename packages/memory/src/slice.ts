@@ -61,9 +61,10 @@ export class Slice {
     this.pool.release(slot);
   }
 
-  /** Whether this slice holds the only reference to its slot, so that its bytes may be written. */
+  /** Whether this slice holds the only reference to its slot, so that its bytes may be written. Never for lent memory. */
   get exclusive(): boolean {
-    return this.slot !== RELEASED && this.pool.references[this.slot] === 1;
+    const { slot, pool } = this;
+    return slot !== RELEASED && pool.references[slot] === 1 && pool.lender === undefined;
   }
 
   /** A view of the bytes. Costs as much as parsing a header: for applications, not for the packet path. */

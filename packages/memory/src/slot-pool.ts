@@ -8,9 +8,22 @@ import { Slice } from './slice.ts';
 /** Byte that fills a freed slot in debug mode. */
 export const POISON = 0xdb;
 
+/** Where the slots of a pool go that have been lent to it. */
+export interface SlotLender {
+  /** The last reference to a lent slot is gone. */
+  slotReturned(slot: number): void;
+}
+
 export interface SlotPoolOptions {
   /** Bytes per slot: a power of two, at least 256. */
   slotSizeBytes: number;
+  /**
+   * The memory is another's, who lends pieces of it under numbers from 0 to `lentSlots - 1`, wherever in the region they lie.
+   * Such a pool allocates nothing: slots come in by `borrow` and go back to the lender.
+   */
+  lender?: SlotLender;
+  /** With `lender`: how many pieces may be lent at once. */
+  lentSlots?: number;
   /** Bytes in front of an allocated slice, where the stack writes headers. Default 128. */
   headroomBytes?: number;
   /** Slots that only `allocReserved` hands out, so that the stack works when applications hold everything else. */
@@ -34,6 +47,8 @@ export class SlotPool {
   readonly headroomBytes: number;
   readonly reserveSlots: number;
   readonly debug: boolean;
+  /** Who lends the slots; `undefined` for memory of one's own. */
+  readonly lender: SlotLender | undefined;
   /** References per slot; 0 is free. */
   readonly references: Int32Array;
   /** How often each slot has been freed: tells a slot from its earlier lives. */
@@ -57,7 +72,8 @@ export class SlotPool {
         `a slot is a power of two of at least 256 bytes, not ${slotSizeBytes}`,
       );
     }
-    const slotCount = Math.floor(region.lengthBytes / slotSizeBytes);
+    const { lender, lentSlots = 0 } = options;
+    const slotCount = lender === undefined ? Math.floor(region.lengthBytes / slotSizeBytes) : lentSlots;
     if (slotCount === 0 || reserveSlots >= slotCount || headroomBytes >= slotSizeBytes) {
       throw new DemiError(
         'ERR_DEMI_SLOT_SIZE',
@@ -71,11 +87,12 @@ export class SlotPool {
     this.headroomBytes = headroomBytes;
     this.reserveSlots = reserveSlots;
     this.debug = debug;
+    this.lender = lender;
     this.references = new Int32Array(slotCount);
     this.generations = new Int32Array(slotCount);
     this.freeStack = new Int32Array(slotCount);
     for (let i = 0; i < slotCount; i++) this.freeStack[i] = slotCount - 1 - i;
-    this.freeSlots = slotCount;
+    this.freeSlots = lender === undefined ? slotCount : 0;
     this.exhausted = 0;
     this.idleSlices = [];
     this.idleSliceCount = 0;
@@ -107,6 +124,12 @@ export class SlotPool {
     return slot;
   }
 
+  /** Takes a lent slot in, with one reference. @throws ERR_DEMI_SLOT_NOT_HELD when it is lent already, or no number of one */
+  borrow(slot: number): void {
+    if (this.references[slot] !== 0) throw notHeld(slot);
+    this.references[slot] = 1;
+  }
+
   /** One more reference to a slot that has some. */
   retain(slot: number): void {
     const count = this.references[slot]!;
@@ -125,6 +148,10 @@ export class SlotPool {
 
   private free(slot: number): void {
     this.generations[slot] = (this.generations[slot]! + 1) | 0;
+    if (this.lender !== undefined) {
+      this.lender.slotReturned(slot);
+      return;
+    }
     if (this.debug) {
       const start = slot << this.slotShift;
       this.region.bytes.fill(POISON, start, start + this.slotSizeBytes);

@@ -67,8 +67,11 @@ export class Demikernel {
 
   // ---- queues ----
 
-  /** A new socket. @returns its queue descriptor */
+  /** A new socket. @returns its queue descriptor @throws ERR_DEMI_UNSUPPORTED when the library OS has none of this type */
   socket(type: SocketType): number {
+    if (type === 'message' && this.name !== 'catmem') {
+      throw new DemiError('ERR_DEMI_UNSUPPORTED', `${this.name} has no 'message' sockets; catmem has`);
+    }
     return this.adopt(this.libraryOs.createSocket(type));
   }
 
@@ -234,7 +237,11 @@ export class Demikernel {
       array.append(payload.share());
       return array;
     }
-    if (payload instanceof ScatterGatherArray) return this.gatherBytes(payload.toBytes());
+    if (payload instanceof ScatterGatherArray) {
+      const copy = this.alloc(payload.lengthBytes);
+      copy?.copyFromArray(payload);
+      return copy;
+    }
     const array = this.alloc(payload.copiedBytes());
     if (array === undefined) return undefined;
     try {

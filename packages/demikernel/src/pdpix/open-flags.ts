@@ -18,6 +18,7 @@ export const OPEN_FLAGS: {
   readonly wait: { readonly type: 'string' };
   readonly 'spin-us': { readonly type: 'string' };
   readonly capture: { readonly type: 'string' };
+  readonly receive: { readonly type: 'string' };
 } = {
   libos: { type: 'string', default: 'catnap' },
   interface: { type: 'string' },
@@ -31,10 +32,11 @@ export const OPEN_FLAGS: {
   wait: { type: 'string' },
   'spin-us': { type: 'string' },
   capture: { type: 'string' },
+  receive: { type: 'string' },
 };
 
 /** The lines of `--help` for {@link OPEN_FLAGS}. */
-export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.join(' or ')} (default catnap)
+export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.join(', ')} (default catnap)
   --wait MODE         spin, adaptive or interrupt (default adaptive)
   --spin-us N         adaptive: spin N microseconds before sleeping (default 50)
   --namespace NAME    open the sockets in this network namespace
@@ -47,6 +49,8 @@ export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.joi
   --queue N           device queue (default 0)
   --slots N           slots of device memory (default 8192)
   --capture FILE      write every frame, both ways, as pcapng
+  catmem:
+  --receive HOW       reference or copy: how messages arrive (default reference)
 `;
 
 /** What `parseArgs` makes of {@link OPEN_FLAGS}. */
@@ -63,6 +67,7 @@ export interface OpenFlagValues {
   wait?: string;
   'spin-us'?: string;
   capture?: string;
+  receive?: string;
 }
 
 /** The options for `open` that the flags say. @throws ERR_DEMI_OPTION naming the flag that is wrong */
@@ -73,6 +78,9 @@ export function openOptions(flags: OpenFlagValues): OpenOptions {
     namespace: flags.namespace,
   };
   const libos = oneOf('libos', flags.libos ?? 'catnap', LIBRARY_OSES);
+  if (libos === 'catmem') {
+    return { ...common, libos, receive: oneOf('receive', flags.receive, ['reference', 'copy']) };
+  }
   if (libos !== 'catpowder') return { ...common, libos: 'catnap' };
   if (flags.interface === undefined) throw badFlag('interface', undefined, 'catpowder needs one');
   return {

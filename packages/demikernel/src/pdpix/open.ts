@@ -2,6 +2,7 @@
 
 import { DemiError } from '@demikernel/memory';
 import { createMemfd, mapDescriptor } from '@demikernel/native/kernel';
+import type { CatmemOptions } from '../liboses/catmem/catmem.ts';
 import type { CatnapOptions } from '../liboses/catnap/catnap.ts';
 import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
 import type { LibraryOs } from '../runtime/library-os.ts';
@@ -29,10 +30,14 @@ export interface CommonOptions {
 
 /** Which library OS to open, and what it needs. */
 export type OpenOptions = CommonOptions &
-  (({ libos: 'catnap' } & CatnapOptions) | ({ libos: 'catpowder' } & CatpowderOptions));
+  (
+    | ({ libos: 'catnap' } & CatnapOptions)
+    | ({ libos: 'catpowder' } & CatpowderOptions)
+    | ({ libos: 'catmem' } & CatmemOptions)
+  );
 
 /** Names that `open` knows. */
-export const LIBRARY_OSES = ['catnap', 'catpowder'] as const;
+export const LIBRARY_OSES = ['catnap', 'catpowder', 'catmem'] as const;
 
 /** Name of the memfd that carries a process's metrics, as `/proc/PID/fd` shows it. */
 export const METRICS_NAME = 'demikernel-metrics';
@@ -63,6 +68,8 @@ async function create(runtime: Runtime, options: OpenOptions): Promise<LibraryOs
       return (await import('../liboses/catnap/catnap.ts')).createCatnap(runtime, options);
     case 'catpowder':
       return (await import('../liboses/catpowder/catpowder.ts')).createCatpowder(runtime, options);
+    case 'catmem':
+      return (await import('../liboses/catmem/catmem.ts')).createCatmem(runtime, options);
     default:
       throw new DemiError(
         'ERR_DEMI_UNSUPPORTED',

@@ -4,8 +4,8 @@ import type { SlotPool } from '@demikernel/memory';
 import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
 
-/** Socket types, as in PDPIX. */
-export type SocketType = 'stream' | 'datagram';
+/** Socket types, as in PDPIX; and `message`, a connection of whole messages, which shared memory has. */
+export type SocketType = 'stream' | 'datagram' | 'message';
 
 /**
  * A library OS: one kind of device behind PDPIX. The poll loop drives it in turns:

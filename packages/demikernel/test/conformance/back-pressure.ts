@@ -95,6 +95,8 @@ export const backPressure: Behaviours = {
   },
 
   'datagrams that nobody reads are dropped, not kept without bound': stage => {
+    const reason = stage.notShown('datagrams');
+    if (reason !== undefined) return reason;
     const { server, client } = stage;
     const to = stage.datagrams(server);
     const from = stage.datagrams(client);
@@ -121,6 +123,7 @@ export const backPressure: Behaviours = {
     stage.exchange(client, from.qd, server, to.qd, pattern(9), to.address).array!.free();
     server.close(to.qd);
     client.close(from.qd);
+    return undefined;
   },
 
   'ten thousand operations come and go without a trace': stage => {

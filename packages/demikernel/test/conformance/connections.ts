@@ -38,6 +38,11 @@ export const connections: Behaviours = {
       'ERR_DEMI_NETWORK',
       EADDRINUSE,
     );
+    if (!stage.supports('datagrams')) {
+      refused(() => server.socket('datagram'), 'ERR_DEMI_UNSUPPORTED');
+      for (const qd of [taken, stream]) server.close(qd);
+      return;
+    }
     const datagram = server.socket('datagram');
     server.bind(datagram, address);
     const other = server.socket('datagram');
@@ -58,7 +63,7 @@ export const connections: Behaviours = {
 
   'an address of somebody else is EADDRNOTAVAIL': stage => {
     const { server } = stage;
-    for (const type of ['stream', 'datagram'] as const) {
+    for (const type of stage.socketTypes) {
       const qd = server.socket(type);
       refused(() => server.bind(qd, '192.0.2.1:0'), 'ERR_DEMI_NETWORK', EADDRNOTAVAIL);
       server.close(qd);
@@ -67,7 +72,7 @@ export const connections: Behaviours = {
 
   'a second bind is EINVAL': stage => {
     const { server, pair } = stage;
-    for (const type of ['stream', 'datagram'] as const) {
+    for (const type of stage.socketTypes) {
       const qd = server.socket(type);
       server.bind(qd, `${pair.serverAddress}:0`);
       refused(() => server.bind(qd, `${pair.serverAddress}:0`), 'ERR_DEMI_NETWORK', EINVAL);

@@ -108,6 +108,11 @@ export class Stage {
     return UNSUPPORTED[this.name][feature] ?? NOT_SHOWN[this.name][feature];
   }
 
+  /** The types of sockets that there are on every library OS that has them. */
+  get socketTypes(): readonly ('stream' | 'datagram')[] {
+    return this.supports('datagrams') ? ['stream', 'datagram'] : ['stream'];
+  }
+
   // ---- time ----
 
   /** Drives both until `done`; fails after a while. */

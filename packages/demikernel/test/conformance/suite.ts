@@ -12,7 +12,7 @@ import { socketOptions } from './socket-options.ts';
 import { type Pair, Stage } from './stage.ts';
 import { streams } from './streams.ts';
 import { styles } from './styles.ts';
-import type { LibraryOsName } from './support.ts';
+import { type LibraryOsName, UNSUPPORTED } from './support.ts';
 import { waiting } from './waiting.ts';
 
 export type { Pair } from './stage.ts';
@@ -56,9 +56,10 @@ export function conformance(
   options: ConformanceOptions = {},
 ): void {
   const { title = name, chapters = Object.keys(CHAPTERS) } = options;
-  const skip = options.unavailable ?? false;
+  const unavailable = options.unavailable ?? false;
   for (const chapter of chapters) {
     const behaviours = CHAPTERS[chapter]!;
+    const skip = unavailable || (chapter === 'datagrams' && UNSUPPORTED[name].datagrams) || false;
     describe(`${title}: ${chapter}`, { skip }, () => {
       let stage: Stage;
       before(async () => {
@@ -83,7 +84,7 @@ export function conformance(
       }
     });
   }
-  describe(`${title}: the end`, { skip }, () => {
+  describe(`${title}: the end`, { skip: unavailable }, () => {
     test('shutDown ends everything, once', async () => {
       const stage = new Stage(name, await makePair());
       endOfLibraryOs(stage);

@@ -3,6 +3,7 @@
 
 /** Every feature that some library OS may lack. What is not here, all of them do. */
 export const FEATURES = {
+  datagrams: 'Datagram sockets',
   'datagrams-64k': 'Datagrams larger than a frame, up to 65,507 bytes',
   refused: 'A datagram to a closed port comes back as ECONNREFUSED on a connected queue',
   'vanished-peer': 'A peer that vanishes ends the connection with ETIMEDOUT within `userTimeoutUs`',
@@ -11,7 +12,13 @@ export const FEATURES = {
 export type Feature = keyof typeof FEATURES;
 
 /** Rows of the table: a library OS, over a device where that matters. */
-export const LIBRARY_OS_NAMES = ['simulator', 'catnap', 'catpowder-af-xdp', 'catpowder-af-packet'] as const;
+export const LIBRARY_OS_NAMES = [
+  'simulator',
+  'catnap',
+  'catpowder-af-xdp',
+  'catpowder-af-packet',
+  'catmem',
+] as const;
 
 export type LibraryOsName = (typeof LIBRARY_OS_NAMES)[number];
 
@@ -21,6 +28,12 @@ export const UNSUPPORTED: Record<LibraryOsName, Partial<Record<Feature, string>>
   catnap: {},
   'catpowder-af-xdp': {},
   'catpowder-af-packet': {},
+  catmem: {
+    datagrams: 'shared memory connects two processes: streams and messages',
+    'datagrams-64k': 'shared memory connects two processes: streams and messages',
+    refused: 'shared memory connects two processes: streams and messages',
+    'vanished-peer': 'nothing lies between two processes of one machine: a peer is there, or has ended',
+  },
 };
 
 /** Why the suite cannot show a feature on a library OS that has it. */
@@ -29,6 +42,7 @@ export const NOT_SHOWN: Record<LibraryOsName, Partial<Record<Feature, string>>> 
   catnap: { 'vanished-peer': 'the loopback interface loses nothing; the kernel’s TCP does it' },
   'catpowder-af-xdp': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
   'catpowder-af-packet': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
+  catmem: {},
 };
 
 /** The table as docs/conformance.md shows it. */

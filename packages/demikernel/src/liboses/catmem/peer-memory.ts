@@ -1,0 +1,94 @@
+// The memory of peers, mapped for reading, once per peer however many connections there are to it.
+
+import { fstatSync } from 'node:fs';
+import type { Region } from '@demikernel/memory';
+import {
+  F_SEAL_SHRINK,
+  getSeals,
+  MAX_MAP_BYTES,
+  type MemoryMap,
+  mapDescriptor,
+  PAGE_BYTES,
+  regionOf,
+} from '@demikernel/native/kernel';
+import { Bell } from '../../shm/bell.ts';
+
+/** What a peer shares: its slots, and the word that says whether it sleeps. */
+export interface PeerMemory {
+  readonly key: string;
+  readonly region: Region;
+  readonly bell: Bell;
+  users: number;
+  readonly unmap: () => void;
+}
+
+/**
+ * Length of a memfd that a peer sent, or -1 when it is none that can be trusted: without the seal against shrinking its
+ * owner could take pages away under our feet, and the next look at them would kill the process (SIGBUS).
+ */
+export function trustedLengthBytes(fd: number): number {
+  const seals = getSeals(fd);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) === 0) return -1;
+  const { size } = fstatSync(fd);
+  return size > 0 && size <= MAX_MAP_BYTES && size % PAGE_BYTES === 0 ? size : -1;
+}
+
+/** What tells two memfds apart. Both inodes count: a peer that sends another's memory with a bell of its own is a third. */
+export function keyOf(poolFd: number, bellFd: number): string {
+  const pool = fstatSync(poolFd, { bigint: true });
+  const bell = fstatSync(bellFd, { bigint: true });
+  return `${pool.dev}:${pool.ino}:${bell.ino}`;
+}
+
+/** The peers of one library OS. */
+export class PeerMemories {
+  private readonly known: Map<string, PeerMemory>;
+
+  /** @param own our own memory, for connections to ourselves */
+  constructor(own: PeerMemory) {
+    this.known = new Map([[own.key, own]]);
+  }
+
+  /** The memory behind two descriptors, which stay the caller's; `undefined` when it is not to be trusted. */
+  open(poolFd: number, bellFd: number): PeerMemory | undefined {
+    const poolBytes = trustedLengthBytes(poolFd);
+    if (poolBytes < 0 || trustedLengthBytes(bellFd) < 0) return undefined;
+    const key = keyOf(poolFd, bellFd);
+    let memory = this.known.get(key);
+    if (memory === undefined) {
+      memory = mapPeer(key, poolFd, poolBytes, bellFd);
+      this.known.set(key, memory);
+    }
+    memory.users++;
+    return memory;
+  }
+
+  /** One user less; with the last one the memory is unmapped. */
+  close(memory: PeerMemory): void {
+    memory.users--;
+    if (memory.users > 0) return;
+    this.known.delete(memory.key);
+    memory.unmap();
+  }
+}
+
+function mapPeer(key: string, poolFd: number, poolBytes: number, bellFd: number): PeerMemory {
+  const pool: MemoryMap = mapDescriptor({ fd: poolFd, lengthBytes: poolBytes, writable: false });
+  let bell: MemoryMap;
+  try {
+    bell = mapDescriptor({ fd: bellFd, lengthBytes: PAGE_BYTES, writable: false });
+  } catch (error) {
+    pool.release();
+    throw error;
+  }
+  return {
+    key,
+    region: regionOf(pool),
+    bell: new Bell(bell.signedWords(0, 1)),
+    users: 0,
+    unmap: () => {
+      pool.release();
+      bell.release();
+    },
+  };
+}

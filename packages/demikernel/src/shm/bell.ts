@@ -1,0 +1,36 @@
+// Sleeping and waking: one word that a sleeper writes and its peers only read.
+
+/** The state of a sleeper. */
+const AWAKE = 0;
+const ASLEEP = 1;
+
+/**
+ * The word that says whether somebody must be woken.
+ *
+ * The sleeper stores ASLEEP and then looks at every ring once more; a producer stores its index and then reads the word.
+ * Both stores are full barriers (Atomics.store is an xchg on x86-64), so in the one order that all processors agree on
+ * either the sleeper's look comes after the producer's store, and finds it; or the producer's look comes after the
+ * sleeper's store, and wakes. Neither can miss the other, and a producer pays nothing while the consumer is awake.
+ */
+export class Bell {
+  private readonly words: Int32Array;
+
+  /** @param words the shared page; writable for the sleeper only */
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  /** The sleeper's: from here on a producer wakes. Look at the rings after it. */
+  fallAsleep(): void {
+    Atomics.store(this.words, 0, ASLEEP);
+  }
+
+  wakeUp(): void {
+    Atomics.store(this.words, 0, AWAKE);
+  }
+
+  /** The producer's: read it after an index has been published. */
+  get mustRing(): boolean {
+    return this.words[0] !== AWAKE;
+  }
+}

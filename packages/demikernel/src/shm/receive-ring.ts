@@ -1,0 +1,167 @@
+// The receiving half of one direction: descriptors in, slices of the peer's memory out, slots given back when the last
+// slice of each is gone. Knows memory only: no system calls, no waiting.
+
+import { type Region, type Slice, type SlotLender, SlotPool } from '@demikernel/memory';
+import {
+  DESCRIPTOR_WORDS,
+  DESCRIPTORS,
+  FLAG_MORE,
+  RETURNED_HEAD,
+  returnedAt,
+  SENT_HEAD,
+  STATE,
+  WINDOW_BYTES,
+} from './layout.ts';
+import type { RingPlace } from './send-ring.ts';
+
+/** Told when there is something to publish. */
+export interface ReturnListener {
+  slotsReturned(): void;
+}
+
+export interface ReceiveRingOptions {
+  /** The peer's memory, of which it lends us pieces. */
+  region: Region;
+  /** Name stale slices, at a price. */
+  debug?: boolean;
+  listener: ReturnListener;
+}
+
+/**
+ * Receives slices by reference.
+ *
+ * Every word is copied out of the shared memory once and judged there: a peer that changes it afterwards changes nothing.
+ * The bytes themselves stay the peer's: who must not see them change under his hands copies them.
+ */
+export class ReceiveRing implements SlotLender {
+  /** The pieces lent to us, by id; made of the peer's region. */
+  readonly pool: SlotPool;
+  /** Pieces lent and not given back. */
+  lent: number;
+  /** The peer has broken the rules; nothing more comes out of this ring. */
+  violated: boolean;
+  /** Whether the message of the last slice goes on. */
+  more: boolean;
+  private words: Int32Array;
+  private readonly capacity: number;
+  private readonly mask: number;
+  private readonly ownAt: number;
+  private readonly peerAt: number;
+  private readonly returnsAt: number;
+  private readonly regionBytes: number;
+  private readonly listener: ReturnListener;
+  /** Descriptors taken out, and those known to be there. */
+  private received: number;
+  private known: number;
+  private returned: number;
+  private published: number;
+
+  constructor(place: RingPlace, options: ReceiveRingOptions) {
+    const { capacity } = place;
+    const { region, debug = false } = options;
+    // The size of a slot means nothing to a pool of pieces that lie anywhere.
+    this.pool = new SlotPool(region, {
+      slotSizeBytes: 256,
+      headroomBytes: 0,
+      lender: this,
+      lentSlots: capacity,
+      debug,
+    });
+    this.lent = 0;
+    this.violated = false;
+    this.more = false;
+    this.words = place.words;
+    this.capacity = capacity;
+    this.mask = capacity - 1;
+    this.ownAt = place.ownAt;
+    this.peerAt = place.peerAt;
+    this.returnsAt = place.ownAt + returnedAt(capacity);
+    this.regionBytes = region.lengthBytes;
+    this.listener = options.listener;
+    this.received = 0;
+    this.known = 0;
+    this.returned = 0;
+    this.published = 0;
+  }
+
+  /** Whether a descriptor is there. */
+  get ready(): boolean {
+    return this.received !== this.known || this.look();
+  }
+
+  private look(): boolean {
+    const head = this.words[this.peerAt + SENT_HEAD]!;
+    if (head === this.received || this.violated) return false;
+    // Not more than there are ids: the rest would have overwritten what we have not read.
+    const count = (head - this.received) | 0;
+    if (count < 0 || count > this.capacity - this.lent) {
+      this.violated = true;
+      return false;
+    }
+    // An acquire: what the descriptors and the payload say is read after the index.
+    this.known = Atomics.load(this.words, this.peerAt + SENT_HEAD);
+    if (((this.known - this.received) | 0) > this.capacity - this.lent) this.violated = true;
+    if (((this.known - this.received) | 0) <= 0) this.violated = true;
+    if (this.violated) this.known = this.received;
+    return !this.violated;
+  }
+
+  /** The next slice, which is the caller's to release; `ready` must hold. `undefined`: the peer has lied (`violated`). */
+  next(): Slice | undefined {
+    const { words, pool } = this;
+    const at = this.peerAt + DESCRIPTORS + (this.received & this.mask) * DESCRIPTOR_WORDS;
+    const id = words[at]!;
+    const offset = words[at + 1]!;
+    const length = words[at + 2]!;
+    const flags = words[at + 3]!;
+    // A piece that is lent already, or outside what there is to lend.
+    const wrong =
+      id < 0 ||
+      id > this.mask ||
+      pool.references[id] !== 0 ||
+      length < 0 ||
+      offset < 0 ||
+      offset > this.regionBytes - length;
+    if (wrong) {
+      this.violated = true;
+      this.known = this.received;
+      return undefined;
+    }
+    this.received = (this.received + 1) | 0;
+    this.lent++;
+    this.more = (flags & FLAG_MORE) !== 0;
+    pool.borrow(id);
+    return pool.slice(id, offset, length);
+  }
+
+  /** The last reference is gone: the id goes back with the next `publish`. */
+  slotReturned(id: number): void {
+    this.lent--;
+    this.words[this.returnsAt + (this.returned & this.mask)] = id;
+    this.returned = (this.returned + 1) | 0;
+    this.listener.slotsReturned();
+  }
+
+  /** Shows the peer what it has got back. */
+  publish(): void {
+    if (this.published === this.returned) return;
+    this.published = this.returned;
+    Atomics.store(this.words, this.ownAt + RETURNED_HEAD, this.returned);
+  }
+
+  /** Tells the peer how many bytes to have under way at most. */
+  setWindow(windowBytes: number): void {
+    this.words[this.ownAt + WINDOW_BYTES] = windowBytes;
+  }
+
+  /** What the peer says of itself: `STATE_…` bits. Read before `ready`, it says nothing of what comes later. */
+  get peerState(): number {
+    return Atomics.load(this.words, this.peerAt + STATE);
+  }
+
+  /** Lets go of the shared memory, which is about to be unmapped. */
+  detach(nothing: Int32Array): void {
+    this.words = nothing;
+    this.known = this.received;
+  }
+}

@@ -1,0 +1,156 @@
+// The sending half of one direction: descriptors out, slots back in. Knows memory only: no system calls, no waiting.
+
+import type { SlotPool } from '@demikernel/memory';
+import {
+  DESCRIPTOR_WORDS,
+  DESCRIPTORS,
+  RETURNED_HEAD,
+  returnedAt,
+  SENT_HEAD,
+  STATE,
+  WINDOW_BYTES,
+} from './layout.ts';
+
+/** `takeReturns`: the peer has given back what it did not have. */
+export const VIOLATED = -1;
+
+/** Where a ring lies. */
+export interface RingPlace {
+  /** The connection's memory. */
+  words: Int32Array;
+  /** Word at which our block begins, and the peer's. */
+  ownAt: number;
+  peerAt: number;
+  /** Entries; a power of two. */
+  capacity: number;
+}
+
+/**
+ * Sends slots of a pool by reference.
+ *
+ * A slot on its way has a number, its id, and one reference that this ring holds until the id comes back. There are as
+ * many ids as entries, so neither the descriptors nor the returns can overtake their reader: no index of a consumer is
+ * needed. Whatever the peer writes is copied before it is judged, and our own indices are never read back.
+ */
+export class SendRing {
+  readonly capacity: number;
+  /** Ids that are free: descriptors that can be sent now. */
+  free: number;
+  /** Bytes on their way. */
+  inFlightBytes: number;
+  private readonly pool: SlotPool;
+  private words: Int32Array;
+  private readonly mask: number;
+  private readonly ownAt: number;
+  private readonly peerAt: number;
+  private readonly returnsAt: number;
+  private sent: number;
+  private published: number;
+  private returned: number;
+  private readonly freeIds: Int32Array;
+  /** By id: the slot on its way, or -1; and its bytes. */
+  private readonly slots: Int32Array;
+  private readonly lengths: Int32Array;
+
+  constructor(place: RingPlace, pool: SlotPool) {
+    const { capacity } = place;
+    this.capacity = capacity;
+    this.free = capacity;
+    this.inFlightBytes = 0;
+    this.pool = pool;
+    this.words = place.words;
+    this.mask = capacity - 1;
+    this.ownAt = place.ownAt;
+    this.peerAt = place.peerAt;
+    this.returnsAt = place.peerAt + returnedAt(capacity);
+    this.sent = 0;
+    this.published = 0;
+    this.returned = 0;
+    this.freeIds = new Int32Array(capacity);
+    for (let i = 0; i < capacity; i++) this.freeIds[i] = capacity - 1 - i;
+    this.slots = new Int32Array(capacity).fill(-1);
+    this.lengths = new Int32Array(capacity);
+  }
+
+  /** Slots on their way. */
+  get inFlight(): number {
+    return this.capacity - this.free;
+  }
+
+  /** Writes a descriptor, taking over one reference to `slot`; seen by the peer after `publish`. `free` must not be 0. */
+  put(slot: number, offset: number, length: number, flags: number): void {
+    const { words } = this;
+    const id = this.freeIds[--this.free]!;
+    this.slots[id] = slot;
+    this.lengths[id] = length;
+    this.inFlightBytes += length;
+    const at = this.ownAt + DESCRIPTORS + (this.sent & this.mask) * DESCRIPTOR_WORDS;
+    words[at] = id;
+    words[at + 1] = offset;
+    words[at + 2] = length;
+    words[at + 3] = flags;
+    this.sent = (this.sent + 1) | 0;
+  }
+
+  /** Shows the peer what was put: the payload first, then the index, with a full barrier behind it. False: nothing new. */
+  publish(): boolean {
+    if (this.published === this.sent) return false;
+    this.published = this.sent;
+    Atomics.store(this.words, this.ownAt + SENT_HEAD, this.sent);
+    return true;
+  }
+
+  /** Shows the peer the state of this side; what was put before is seen before. */
+  publishState(state: number): void {
+    this.publish();
+    Atomics.store(this.words, this.ownAt + STATE, state);
+  }
+
+  /** Bytes that the peer wants under way at most; not to be trusted, so not below 0. */
+  get windowBytes(): number {
+    const window = this.words[this.peerAt + WINDOW_BYTES]!;
+    return window < 0 ? 0 : window;
+  }
+
+  /** Whether the peer has given something back. */
+  hasReturns(): boolean {
+    return this.words[this.peerAt + RETURNED_HEAD] !== this.returned;
+  }
+
+  /** Takes back what the peer has finished with, and gives its references up. How many slots, or {@link VIOLATED}. */
+  takeReturns(): number {
+    const { words, slots, mask, returnsAt } = this;
+    const head = Atomics.load(words, this.peerAt + RETURNED_HEAD);
+    const count = (head - this.returned) | 0;
+    if (count < 0 || count > this.capacity - this.free) return VIOLATED;
+    for (let i = 0; i < count; i++) {
+      const id = words[returnsAt + (this.returned & mask)]!;
+      if (id < 0 || id > mask) return VIOLATED;
+      const slot = slots[id]!;
+      if (slot < 0) return VIOLATED;
+      this.returned = (this.returned + 1) | 0;
+      slots[id] = -1;
+      this.inFlightBytes -= this.lengths[id]!;
+      this.freeIds[this.free++] = id;
+      this.pool.release(slot);
+    }
+    return count;
+  }
+
+  /** Takes everything back: the peer is dead, or no longer believed. */
+  reclaim(): void {
+    for (let id = 0; id < this.capacity; id++) {
+      const slot = this.slots[id]!;
+      if (slot < 0) continue;
+      this.slots[id] = -1;
+      this.freeIds[this.free++] = id;
+      this.pool.release(slot);
+    }
+    this.inFlightBytes = 0;
+  }
+
+  /** Lets go of the shared memory, which is about to be unmapped. */
+  detach(nothing: Int32Array): void {
+    this.words = nothing;
+  }
+}
