@@ -150,7 +150,7 @@ export class Point extends Message {
       w.u32(p, this._y);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this.unknown);
+    if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
 
@@ -257,7 +257,7 @@ export class GetResp extends Message {
       this._val.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this.unknown);
+    if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
 
@@ -364,7 +364,7 @@ export class EverythingCountsEntry extends Message {
       w.u32(p, this._value);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this.unknown);
+    if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
 
@@ -469,7 +469,7 @@ export class EverythingPlacesEntry extends Message {
       this._value.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this.unknown);
+    if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
 
@@ -1375,13 +1375,13 @@ export class Everything extends Message {
       p += 8;
     }
     if (present1 & 0x1) {
-      p = w.sparse(p, 1000, STRING, SINGULAR, this.unknown);
+      p = w.sparse(p, 1000, STRING, SINGULAR, this);
       this._far.emit(w, p - 8);
     }
     if (present1 & 0x2) {
-      p = w.sparse(p, 536870911, UINT32, SINGULAR, this.unknown);
+      p = w.sparse(p, 536870911, UINT32, SINGULAR, this);
       w.u32(p - 8, this._farthest);
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this.unknown);
+    if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
