@@ -1,0 +1,52 @@
+// Names of a generated class's members. A field brings several (`x`, `hasX`, `clearX`, `_x`); none may hide what
+// the runtime's base class or Object.prototype has, nor another field's.
+
+import type { Field, MessageType, Oneof } from '../schema/model.ts';
+import { camelCase, capitalized, NameScope } from './names.ts';
+
+/** Members of the runtime's `Message`, and what a generated class declares itself. */
+const BASE_MEMBERS = (
+  'type unknown copyThresholdBytes acquire read fromJSON toJSON release clear clearFields load measure emit ' +
+  'copiedBytes write gather toBytes toIovec retain root constructor measureList byteLength lost source countLists'
+).split(' ');
+
+export interface MemberNames {
+  /** The accessor's name of each field. */
+  fields: Map<Field, string>;
+  /** The stem of each oneof: `choice` of `choiceCase` and `clearChoice`. */
+  oneofs: Map<Oneof, string>;
+}
+
+/** @param presentWords How many `presentN` the class has. */
+export function memberNames(message: MessageType, presentWords: number): MemberNames {
+  const scope = new NameScope([...BASE_MEMBERS, ...Object.getOwnPropertyNames(Object.prototype)]);
+  for (let word = 0; word < presentWords; word++) scope.take(`present${word}`);
+  const fields = new Map<Field, string>();
+  for (const field of message.fields) {
+    fields.set(
+      field,
+      scope.takeAll(camelCase(field.name), name => membersOf(field, name)),
+    );
+  }
+  const oneofs = new Map<Oneof, string>();
+  for (const oneof of message.oneofs) {
+    const derived = (name: string): string[] => [`${name}Case`, `clear${capitalized(name)}`];
+    oneofs.set(oneof, scope.takeAll(camelCase(oneof.name), derived));
+  }
+  return { fields, oneofs };
+}
+
+function membersOf(field: Field, name: string): string[] {
+  const capital = capitalized(name);
+  const members = [name, `_${name}`];
+  if (field.cardinality === 'repeated') return members;
+  if (field.cardinality === 'map') return [...members, `get${capital}`, `set${capital}`, `mutable${capital}`];
+  members.push(`has${capital}`, `clear${capital}`);
+  if (field.type.kind === 'message') return [...members, `mutable${capital}`];
+  if (field.type.kind !== 'scalar') return members;
+  if (field.type.name === 'string' || field.type.name === 'bytes') return [...members, `${name}Field`];
+  if (field.type.name.endsWith('64')) {
+    return [...members, `${name}Number`, `_${name}Low`, `_${name}High`];
+  }
+  return members;
+}
