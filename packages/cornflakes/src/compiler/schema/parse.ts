@@ -60,23 +60,22 @@ function locate(path: string, positions: Outline, error: unknown): { position: P
   const match = /^(.*) \(line (\d+)\)$/s.exec(text);
   if (match === null) return locateMember(path, positions, text);
   const line = Number(match[2]);
+  const expected = /, ('.+') expected$/.exec(match[1]!)?.[1];
   const quoted = /'(.*?)'/s.exec(match[1]!)?.[1];
   if (quoted === 'null') {
     const last = tokens.at(-1);
-    const message = match[1]!.replace("token 'null'", 'end of file').replace("'null'", 'end of file');
+    const column = (last?.column ?? 1) + (last?.text.length ?? 0);
     return {
-      position: {
-        file: path,
-        line: last?.line ?? line,
-        column: (last?.column ?? 1) + (last?.text.length ?? 0),
-      },
-      message,
+      position: { file: path, line: last?.line ?? line, column },
+      message:
+        expected === undefined ? 'unexpected end of file' : `${expected} expected, not the end of the file`,
     };
   }
+  const message = expected === undefined ? match[1]! : `${expected} expected, not '${quoted}'`;
   const upTo = tokens.filter(token => token.line <= line);
   const named = upTo.findLast(token => token.text === quoted || token.text.slice(1, -1) === quoted);
   const at = named ?? upTo.findLast(token => token.line === line) ?? { line, column: 1 };
-  return { position: { file: path, line: at.line, column: at.column }, message: match[1]! };
+  return { position: { file: path, line: at.line, column: at.column }, message };
 }
 
 /** Messages without a line are about one member: `id 4 is reserved in Type M`, `duplicate id 1 in Enum E`. */
@@ -100,7 +99,8 @@ function locateMember(
     // Of two with the same number, the later one is at fault.
     if (matches) position = candidate;
   }
-  return { position, message: text };
+  const alias = kind === 'id' && / in Enum /.test(text) && text.startsWith('duplicate');
+  return { position, message: alias ? `${text}; option allow_alias = true permits it` : text };
 }
 
 /** Reads the parser's reflection objects into the model. */
