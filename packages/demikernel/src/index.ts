@@ -8,13 +8,15 @@ export { OPEN_FLAGS, OPEN_FLAGS_HELP, type OpenFlagValues, openOptions } from '.
 export { AsyncDemikernel, type CallOptions, Connection, Listener, promises } from './pdpix/promises.ts';
 export type { WaitSet } from './pdpix/wait-set.ts';
 export * from './runtime/errno.ts';
-export type { SocketType } from './runtime/library-os.ts';
+export type { LogOptions, SocketType } from './runtime/library-os.ts';
 export { type HistogramSnapshot, type MetricsSnapshot, readMetrics } from './runtime/metrics.ts';
 export {
   OP_ACCEPT,
   OP_CONNECT,
+  OP_OPEN,
   OP_POP,
   OP_PUSH,
+  OP_TRUNCATE,
   PUSH_ACKED,
   type QueueToken,
 } from './runtime/operation.ts';

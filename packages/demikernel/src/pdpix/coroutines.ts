@@ -1,5 +1,6 @@
 // Coroutines: generators that `yield*` operations and are resumed, within the turn, when these complete.
 
+import type { LogOptions } from '../runtime/library-os.ts';
 import {
   type CompletionSink,
   OP_COMPLETE,
@@ -254,6 +255,15 @@ export class Coroutines implements ContinuationRunner {
 
   pushTo(qd: number, payload: Payload, address: AddressLike): Awaitable<Result> {
     return this.wait(this.os.pushTo(qd, payload, address));
+  }
+
+  /** Opens a log. */
+  open(name: string, options?: LogOptions): Awaitable<Result> {
+    return this.wait(this.os.open(name, options));
+  }
+
+  truncate(qd: number, position: number): Awaitable<Result> {
+    return this.wait(this.os.truncate(qd, position));
   }
 
   /** Any token as something to `yield*`. */

@@ -2,13 +2,15 @@
 
 import { DemiError, type Gatherable, ScatterGatherArray, Slice, type SlotPool } from '@demikernel/memory';
 import { ENOBUFS } from '../runtime/errno.ts';
-import type { LibraryOs, SocketType } from '../runtime/library-os.ts';
+import type { LibraryOs, LogOptions, SocketType } from '../runtime/library-os.ts';
 import {
   OP_ACCEPT,
   OP_COMPLETE,
   OP_CONNECT,
+  OP_OPEN,
   OP_POP,
   OP_PUSH,
+  OP_TRUNCATE,
   type Operation,
   PUSH_TO,
   type QueueToken,
@@ -275,6 +277,51 @@ export class Demikernel {
     return operation.token;
   }
 
+  // ---- logs ----
+
+  /**
+   * Opens a log of the storage library OS; the result, after recovery, carries `acceptedQd`. Every open has a cursor of its
+   * own, at the log's start.
+   *
+   * @throws ERR_DEMI_UNSUPPORTED when the library OS was opened without storage
+   */
+  open(name: string, options: LogOptions = {}): QueueToken {
+    const { libraryOs } = this;
+    if (libraryOs.openLog === undefined) {
+      throw new DemiError(
+        'ERR_DEMI_UNSUPPORTED',
+        `${libraryOs.name} stores nothing; give open() the option storage, for example { libos: 'catcollar', directory: '/var/lib/logs' }`,
+      );
+    }
+    const operation = this.issue(OP_OPEN, -1);
+    libraryOs.openLog(operation, name, options);
+    return operation.token;
+  }
+
+  /** Makes a log that must not exist yet, and opens it. As `open`. */
+  create(name: string, options: Omit<LogOptions, 'mode'> = {}): QueueToken {
+    return this.open(name, { ...options, mode: 'new' });
+  }
+
+  /**
+   * Puts this queue's cursor at a record: a `position` from a result, 0 for the oldest record, `Infinity` for the end.
+   *
+   * @throws ERR_DEMI_NETWORK (EINVAL outside the log, EBUSY while a pop is outstanding, EOPNOTSUPP)
+   */
+  seek(qd: number, position: number): void {
+    check('seek', this.queueOf(qd).seek(position));
+  }
+
+  /** Drops everything before a record; complete when that is durable. The space is used again. Positions stay. */
+  truncate(qd: number, position: number): QueueToken {
+    const queue = this.queueOf(qd);
+    const operation = this.issue(OP_TRUNCATE, qd);
+    operation.position = position;
+    const errno = queue.truncate(operation);
+    if (errno !== 0) this.libraryOs.runtime.operations.complete(operation, errno);
+    return operation.token;
+  }
+
   private issue(opcode: number, qd: number): Operation {
     return this.libraryOs.runtime.operations.issue(opcode, qd);
   }
@@ -282,7 +329,7 @@ export class Demikernel {
   /** Takes an operation back before it has had an effect; it completes with ECANCELED. False: too late. */
   cancel(token: QueueToken): boolean {
     const operation = this.libraryOs.runtime.operations.lookup(token);
-    if (operation.state === OP_COMPLETE) return false;
+    if (operation.state === OP_COMPLETE || operation.qd < 0) return false;
     return this.libraryOs.runtime.queues.lookup(operation.qd).cancel(operation);
   }
 

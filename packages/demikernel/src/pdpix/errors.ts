@@ -2,7 +2,15 @@
 
 import { DemiError } from '@demikernel/memory';
 import { errnoName } from '../runtime/errno.ts';
-import { OP_ACCEPT, OP_CONNECT, OP_POP, OP_PUSH, type QueueToken } from '../runtime/operation.ts';
+import {
+  OP_ACCEPT,
+  OP_CONNECT,
+  OP_OPEN,
+  OP_POP,
+  OP_PUSH,
+  OP_TRUNCATE,
+  type QueueToken,
+} from '../runtime/operation.ts';
 
 export function tokenTaken(token: QueueToken): DemiError {
   return new DemiError('ERR_DEMI_TOKEN', `queue token ${token} is waited for elsewhere`);
@@ -13,6 +21,8 @@ const OPCODE_NAMES: Record<number, string> = {
   [OP_POP]: 'pop',
   [OP_ACCEPT]: 'accept',
   [OP_CONNECT]: 'connect',
+  [OP_OPEN]: 'open',
+  [OP_TRUNCATE]: 'truncate',
 };
 
 /** The name of an opcode, for messages. */

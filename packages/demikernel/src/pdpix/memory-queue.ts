@@ -1,63 +1,16 @@
 // A queue in memory, for passing messages inside one service.
 
-import type { ScatterGatherArray, SlotPool } from '@demikernel/memory';
+import type { ScatterGatherArray } from '@demikernel/memory';
 import { EAGAIN, ECANCELED, EOPNOTSUPP, EPIPE } from '../runtime/errno.ts';
 import type { LibraryOs } from '../runtime/library-os.ts';
-import { type Operation, OperationList, type OperationTable } from '../runtime/operation.ts';
-import { Queue, SHUT_RD, type SocketOptionName } from '../runtime/queue.ts';
-import { SocketAddress } from '../runtime/socket-address.ts';
+import { type Operation, OperationList } from '../runtime/operation.ts';
+import { PlainQueue } from '../runtime/plain-queue.ts';
+import { SHUT_RD } from '../runtime/queue.ts';
 
 /** Messages a memory queue holds before a push stays pending. */
 const MEMORY_QUEUE_DEPTH = 1024;
 /** Pushes, and pops, that may wait on one memory queue; one more fails with EAGAIN. */
 const MAX_WAITING = 1024;
-
-/** What `bind`, `listen`, `accept`, `connect` and the options come to on a queue that is no socket. */
-export abstract class PlainQueue extends Queue {
-  override readonly localAddress: SocketAddress;
-  override readonly remoteAddress: SocketAddress;
-  protected readonly operations: OperationTable;
-  protected readonly pool: SlotPool;
-
-  constructor({ runtime, pool }: LibraryOs) {
-    super();
-    this.pool = pool;
-    this.localAddress = new SocketAddress();
-    this.remoteAddress = new SocketAddress();
-    this.operations = runtime.operations;
-  }
-
-  override bind(): number {
-    return EOPNOTSUPP;
-  }
-
-  override listen(): number {
-    return EOPNOTSUPP;
-  }
-
-  override accept(operation: Operation): void {
-    this.operations.complete(operation, EOPNOTSUPP);
-  }
-
-  override connect(operation: Operation): void {
-    this.operations.complete(operation, EOPNOTSUPP);
-  }
-
-  override getOption(_name: SocketOptionName): undefined {
-    return undefined;
-  }
-
-  override setOption(_name: SocketOptionName, _value: number | boolean): number {
-    return EOPNOTSUPP;
-  }
-
-  /** Ends a push: its payload is given up. */
-  protected finishPush(operation: Operation, errno: number): void {
-    operation.array?.free();
-    operation.array = undefined;
-    this.operations.complete(operation, errno);
-  }
-}
 
 /** First in, first out. A push completes when the queue has the message; at most so many wait for room. */
 export class MemoryQueue extends PlainQueue {

@@ -2,7 +2,7 @@
 
 import { DemiError, type ScatterGatherArray } from '@demikernel/memory';
 import { ECANCELED } from '../runtime/errno.ts';
-import type { SocketType } from '../runtime/library-os.ts';
+import type { LogOptions, SocketType } from '../runtime/library-os.ts';
 import type { CompletionSink, Operation, QueueToken } from '../runtime/operation.ts';
 import { PUSH_ACKED } from '../runtime/operation.ts';
 import { SHUT_WR } from '../runtime/queue.ts';
@@ -111,6 +111,17 @@ export class AsyncDemikernel {
   async pop(qd: number, sizeBytes = 0, options?: CallOptions): Promise<Result> {
     options?.signal?.throwIfAborted();
     return this.wait(this.os.pop(qd, sizeBytes), options);
+  }
+
+  /** Opens a log; its descriptor. */
+  async openLog(name: string, log: LogOptions = {}, options?: CallOptions): Promise<number> {
+    options?.signal?.throwIfAborted();
+    return (await this.wait(this.os.open(name, log), options)).acceptedQd;
+  }
+
+  async truncate(qd: number, position: number, options?: CallOptions): Promise<Result> {
+    options?.signal?.throwIfAborted();
+    return this.wait(this.os.truncate(qd, position), options);
   }
 
   /** A listening stream socket. @throws ERR_DEMI_NETWORK */

@@ -5,8 +5,8 @@ import type { DeferredTask, DeferredWork } from '../runtime/deferred.ts';
 import { ECANCELED } from '../runtime/errno.ts';
 import type { LibraryOs } from '../runtime/library-os.ts';
 import { type CompletionSink, OP_POP, OP_PUSH, type Operation, OperationList } from '../runtime/operation.ts';
+import { PlainQueue } from '../runtime/plain-queue.ts';
 import type { Queue } from '../runtime/queue.ts';
-import { PlainQueue } from './memory-queue.ts';
 
 /**
  * What the operators share: an outer operation is carried out by inner ones on the queues underneath.

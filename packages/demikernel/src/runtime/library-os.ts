@@ -1,11 +1,24 @@
 // The seam between PDPIX and the library OSes: what each of them must provide.
 
 import type { SlotPool } from '@demikernel/memory';
+import type { Operation } from './operation.ts';
 import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
+import type { OpenMode } from './segment-store.ts';
 
 /** Socket types, as in PDPIX; and `message`, a connection of whole messages, which shared memory has. */
 export type SocketType = 'stream' | 'datagram' | 'message';
+
+/** How to open a log. */
+export interface LogOptions {
+  /** Default `existing`. */
+  mode?: OpenMode;
+  /**
+   * What to do when records in the middle are damaged, not just the end torn: `refuse` with EBADMSG (the default), or
+   * `cut` the log before the damage and lose what lies behind.
+   */
+  damaged?: 'refuse' | 'cut';
+}
 
 /**
  * A library OS: one kind of device behind PDPIX. The poll loop drives it in turns:
@@ -24,6 +37,8 @@ export interface LibraryOs {
   readonly sliceBytes: number;
   /** A new unbound socket. @throws ERR_DEMI_UNSUPPORTED when this library OS has no such sockets. */
   createSocket(type: SocketType): Queue;
+  /** Opens a log: its queue's descriptor comes as `operation.acceptedQd`. Absent: there is no storage. */
+  openLog?(operation: Operation, name: string, options: LogOptions): void;
   /** One receive burst. The loop has updated the clock, and runs the timers after it. Returns how much there was to do. */
   poll(): number;
   /** Sends what the turn has produced. Returns how many frames or calls that took. */

@@ -9,6 +9,8 @@ export const OP_PUSH = 1;
 export const OP_POP = 2;
 export const OP_ACCEPT = 3;
 export const OP_CONNECT = 4;
+export const OP_OPEN = 5;
+export const OP_TRUNCATE = 6;
 
 /** A push that completes when the peer has acknowledged every byte, not when the send queue has taken them. */
 export const PUSH_ACKED = 1;
@@ -61,6 +63,8 @@ export class Operation {
   private readonly socketAddress: SocketAddress;
   /** For the queue's own use: TCP keeps the sequence number that completes an acknowledged push here. */
   mark: number;
+  /** Where in a log: of the record pushed or popped, or to truncate at; -1 elsewhere. */
+  position: number;
   sink: CompletionSink | undefined;
   /** Links of the one list it is on: its queue's while pending, its sink's once complete. */
   previous: Operation | undefined;
@@ -82,6 +86,7 @@ export class Operation {
     this.addressed = false;
     this.socketAddress = new SocketAddress();
     this.mark = 0;
+    this.position = -1;
     this.sink = undefined;
     this.previous = undefined;
     this.next = undefined;
@@ -200,6 +205,7 @@ export class OperationTable {
     operation.acceptedQd = -1;
     operation.addressed = false;
     operation.mark = 0;
+    operation.position = -1;
     return operation;
   }
 

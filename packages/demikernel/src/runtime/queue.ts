@@ -1,6 +1,7 @@
 // Queues: what a queue descriptor stands for. Every library OS brings its own; the table and the contract are here.
 
 import { DemiError } from '@demikernel/memory';
+import { EOPNOTSUPP } from './errno.ts';
 import type { Operation } from './operation.ts';
 import type { SocketAddress } from './socket-address.ts';
 
@@ -58,6 +59,16 @@ export abstract class Queue {
   abstract close(): void;
   abstract getOption(name: SocketOptionName): number | boolean | undefined;
   abstract setOption(name: SocketOptionName, value: number | boolean): number;
+
+  /** Logs: where the next pop reads. */
+  seek(_position: number): number {
+    return EOPNOTSUPP;
+  }
+
+  /** Logs: drops what lies before `operation.position`. Returns an errno when it does not even start. */
+  truncate(_operation: Operation): number {
+    return EOPNOTSUPP;
+  }
 }
 
 /** Descriptors to queues, allocated at the start; a descriptor is reused first in, first out. */

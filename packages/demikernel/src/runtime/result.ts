@@ -9,7 +9,7 @@ import { SocketAddress } from './socket-address.ts';
  * coroutine's next `yield*`. The memory in `array` outlives it and is yours to free.
  */
 export class Result {
-  /** `OP_PUSH`, `OP_POP`, `OP_ACCEPT`, `OP_CONNECT`. */
+  /** `OP_PUSH`, `OP_POP`, `OP_ACCEPT`, `OP_CONNECT`, `OP_OPEN`, `OP_TRUNCATE`. */
   opcode: number;
   qd: number;
   token: QueueToken;
@@ -17,10 +17,12 @@ export class Result {
   errno: number;
   /** Pop: the bytes; an empty array (`count` 0) is the end of the stream. Otherwise `undefined`. */
   array: ScatterGatherArray | undefined;
-  /** Accept: the descriptor of the connection. */
+  /** Accept: the descriptor of the connection. Open and create: that of the log. */
   acceptedQd: number;
   /** Pop: bytes received. Push: bytes taken. */
   lengthBytes: number;
+  /** Logs: where the record pushed or popped begins, for `seek` and `truncate`. Elsewhere -1. */
+  position: number;
   /** Accept: the peer. Pop of a datagram: its source. */
   readonly address: SocketAddress;
 
@@ -32,6 +34,7 @@ export class Result {
     this.array = undefined;
     this.acceptedQd = -1;
     this.lengthBytes = 0;
+    this.position = -1;
     this.address = new SocketAddress();
   }
 
@@ -58,6 +61,7 @@ export class Result {
     copy.array = this.array;
     copy.acceptedQd = this.acceptedQd;
     copy.lengthBytes = this.lengthBytes;
+    copy.position = this.position;
     copy.address.copyFrom(this.address);
     return copy;
   }

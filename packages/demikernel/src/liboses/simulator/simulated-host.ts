@@ -77,6 +77,13 @@ export class SimulatedLibraryOs implements LibraryOs {
   }
 }
 
+/** What turns with a host beside its stack: storage. */
+export interface SimulatedCompanion {
+  poll(): number;
+  flush(): number;
+  untilNextUs(): number;
+}
+
 /** A host. Use `SimulatedWorld.host`. */
 export class SimulatedHost {
   readonly address: number;
@@ -87,6 +94,7 @@ export class SimulatedHost {
   readonly libos: SimulatedLibraryOs;
   /** Runs after every poll of this host: continuations, a test's application. Returns how much it did. */
   afterPoll: (() => number) | undefined;
+  companion: SimulatedCompanion | undefined;
 
   constructor(wire: Wire, clock: Clock, seed: number, prefix: string, options: SimulatedHostOptions) {
     const { slots = 2048, slotSizeBytes = 2048, reserveSlots = 64, debugMemory = false } = options;
@@ -111,18 +119,29 @@ export class SimulatedHost {
     });
     this.libos = new SimulatedLibraryOs(this.stack);
     this.afterPoll = undefined;
+    this.companion = undefined;
   }
 
   /** Receives, runs timers, then the application. Returns the work done. */
   poll(): number {
-    const { runtime } = this;
-    const work = this.libos.poll() + runtime.timers.advance() + runtime.deferred.run();
+    const { companion, runtime } = this;
+    let work = this.libos.poll();
+    if (companion !== undefined) work += companion.poll();
+    work += runtime.timers.advance() + runtime.deferred.run();
     return this.afterPoll === undefined ? work : work + this.afterPoll();
+  }
+
+  /** Sends what the turn has produced. */
+  flush(): number {
+    const work = this.libos.flush();
+    return this.companion === undefined ? work : work + this.companion.flush();
   }
 
   /** Microseconds until the host has something to do of its own accord; frames that wait count as 0. */
   untilNextUs(): number {
-    return this.device.waiting > 0 ? 0 : this.libos.untilNextUs();
+    if (this.device.waiting > 0) return 0;
+    const untilUs = this.libos.untilNextUs();
+    return this.companion === undefined ? untilUs : Math.min(untilUs, this.companion.untilNextUs());
   }
 
   /** Slots in use: 0 when the application and the stack have given everything back. */

@@ -133,7 +133,7 @@ export class SimulatedWorld {
     this.steps++;
     let work = this.wire.deliver();
     for (const host of this.hosts) if (host !== except) work += host.poll();
-    for (const host of this.hosts) if (host !== except) work += host.libos.flush();
+    for (const host of this.hosts) if (host !== except) work += host.flush();
     return work;
   }
 
