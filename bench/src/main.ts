@@ -4,11 +4,12 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Benchmark } from './benchmark.ts';
 import { echo } from './echo/main.ts';
 import { describeMachine, formatMachine } from './machine.ts';
+import { memory } from './memory/main.ts';
 import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
 import { stack } from './stack/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo, stack];
+const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;
