@@ -80,6 +80,17 @@ export function checkChange(
   return compareSchemas(loadState(before, options), loadState(after, options));
 }
 
+/** Schemas in memory: names as `import` statements write them, and where their text comes from. */
+export interface SchemaSources {
+  importNames: readonly string[];
+  find: FindSource;
+}
+
+/** {@link checkChange} for schemas that are not on disk. */
+export function compareSources(before: SchemaSources, after: SchemaSources): Change[] {
+  return compareSchemas(load(before.importNames, before.find), load(after.importNames, after.find));
+}
+
 function loadState(path: string, options: { importPaths?: readonly string[] }): Schema {
   const directory = statSync(path).isDirectory();
   const files = directory ? schemaFiles(path) : [path];
