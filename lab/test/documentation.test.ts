@@ -5,12 +5,19 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { packageFolders, WORKSPACE_ROOT } from '../src/test-files.ts';
 
-const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
+const ROOT = WORKSPACE_ROOT;
 
 function markdownFiles(): string[] {
-  const folders = ['.', 'docs', 'docs/calls', 'apps', 'packages/native', 'packages/ebpf'];
+  const folders = [
+    '.',
+    'docs',
+    'docs/calls',
+    'apps',
+    'bench',
+    ...packageFolders().filter(folder => folder.startsWith('packages/')),
+  ];
   return folders.flatMap(folder => {
     const path = join(ROOT, folder);
     return readdirSync(path)
