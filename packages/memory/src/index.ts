@@ -4,5 +4,5 @@ export { DemiError, type DemiErrorOptions } from './error.ts';
 export type { Gatherable } from './gatherable.ts';
 export { copyBetween, heapRegion, MAX_REGION_BYTES, Region, type RegionOptions } from './region.ts';
 export { ScatterGatherArray } from './scatter-gather-array.ts';
-export { RELEASED, Slice } from './slice.ts';
-export { POISON, type SlotLender, SlotPool, type SlotPoolOptions } from './slot-pool.ts';
+export { RELEASED, Slice, staleSlice } from './slice.ts';
+export { POISON, poolOf, type SlotLender, SlotPool, type SlotPoolOptions } from './slot-pool.ts';

@@ -98,6 +98,7 @@ export class SlotPool {
     this.idleSliceCount = 0;
     this.idleArrays = [];
     this.idleArrayCount = 0;
+    if (this.lender === undefined) owners.set(region.buffer, this);
   }
 
   /** A free slot with one reference, or -1 when only the reserve is left. */
@@ -256,6 +257,14 @@ export class SlotPool {
     this.references[slot] = this.references[slot]! + 1;
     return this.slice(slot, byteOffset, byteLength);
   }
+}
+
+// Weak: a pool nobody uses any more goes with its region.
+const owners: WeakMap<ArrayBufferLike, SlotPool> = new WeakMap();
+
+/** The pool whose slots lie in `buffer`, so that bytes can be recognised as registered memory; the last one made over it. */
+export function poolOf(buffer: ArrayBufferLike): SlotPool | undefined {
+  return owners.get(buffer);
 }
 
 function notHeld(slot: number): DemiError {

@@ -1,0 +1,73 @@
+// One nested message: read when somebody asks, made when somebody fills it in, kept for the next use of its owner.
+
+import type { Message } from '../message.ts';
+import type { MessageType } from '../message-type.ts';
+import type { Source } from '../source.ts';
+import type { Writer } from '../writer.ts';
+
+const ABSENT = 0;
+/** Received, and not looked at yet. */
+const RECEIVED = 1;
+const READY = 2;
+
+export class MessageField<T extends Message> {
+  private readonly type: MessageType<T>;
+  private message: T | undefined;
+  private source: Source | undefined;
+  private offset: number;
+  private state: number;
+
+  constructor(type: MessageType<T>) {
+    this.type = type;
+    this.message = undefined;
+    this.source = undefined;
+    this.offset = 0;
+    this.state = ABSENT;
+  }
+
+  /** Takes the entry at `p` of a verified message. */
+  load(source: Source, p: number): void {
+    this.source = source;
+    this.offset = source.u32(p + 4);
+    this.state = RECEIVED;
+  }
+
+  /** The message; an empty one when there is none. */
+  get(): T {
+    this.message ??= this.type.createPart();
+    if (this.state === RECEIVED) {
+      this.state = READY;
+      this.message.clear();
+      this.message.load(this.source!, this.offset);
+    }
+    return this.message;
+  }
+
+  /** The message, which is there from now on. */
+  mutable(owner: Message): T {
+    const message = this.get();
+    if (this.state === ABSENT) {
+      this.state = READY;
+      message.copyThresholdBytes = owner.copyThresholdBytes;
+    }
+    return message;
+  }
+
+  clear(): void {
+    this.source = undefined;
+    // A message that was never read holds nothing.
+    if (this.state === READY) this.message!.clear();
+    this.state = ABSENT;
+  }
+
+  measure(w: Writer): void {
+    this.get().measure(w);
+  }
+
+  emit(w: Writer, p: number): void {
+    const at = w.headBytes;
+    w.u32(p, 0);
+    w.u32(p + 4, at);
+    this.get().emit(w, at);
+  }
+}

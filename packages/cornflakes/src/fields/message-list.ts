@@ -1,0 +1,103 @@
+// A list of nested messages, or a map as a list of entries: each is read when somebody asks for it.
+
+import type { Message } from '../message.ts';
+import type { MessageType } from '../message-type.ts';
+import type { Source } from '../source.ts';
+import { ENTRY_BYTES } from '../wire.ts';
+import type { Writer } from '../writer.ts';
+import { outOfRange } from './out-of-range.ts';
+
+export class MessageList<T extends Message> implements Iterable<T> {
+  private readonly type: MessageType<T>;
+  private readonly items: T[];
+  // `epochs[i] === epoch`: item i has been read. So a clear is one increment.
+  private readonly epochs: number[];
+  private epoch: number;
+  private count: number;
+  private source: Source | undefined;
+  private offset: number;
+
+  constructor(type: MessageType<T>) {
+    this.type = type;
+    this.items = [];
+    this.epochs = [];
+    this.epoch = 0;
+    this.count = 0;
+    this.source = undefined;
+    this.offset = 0;
+  }
+
+  get length(): number {
+    return this.count;
+  }
+
+  /** The message at `index`. Valid as long as the owner of the list. */
+  at(index: number): T {
+    if (!(index >= 0 && index < this.count)) throw outOfRange(index, this.count);
+    while (this.items.length <= index) {
+      this.items.push(this.type.createPart());
+      this.epochs.push(-1);
+    }
+    const item = this.items[index]!;
+    if (this.epochs[index] !== this.epoch) {
+      this.epochs[index] = this.epoch;
+      item.clear();
+      if (this.source !== undefined)
+        item.load(this.source, this.source.u32(this.offset + ENTRY_BYTES * index + 4));
+    }
+    return item;
+  }
+
+  /** Adds a message, to be filled in. */
+  add(): T {
+    this.own();
+    this.count++;
+    return this.at(this.count - 1);
+  }
+
+  clear(): void {
+    for (let i = 0; i < this.count && i < this.items.length; i++) {
+      if (this.epochs[i] === this.epoch) this.items[i]!.clear();
+    }
+    this.epoch = (this.epoch + 1) | 0;
+    this.count = 0;
+    this.source = undefined;
+  }
+
+  /** Reads every message that has not been read yet, so that the list can change. */
+  own(): void {
+    if (this.source === undefined) return;
+    for (let i = 0; i < this.count; i++) this.at(i);
+    this.source = undefined;
+  }
+
+  /** Takes the entry at `p` of a verified message. */
+  load(source: Source, p: number): void {
+    this.clear();
+    this.count = source.u32(p);
+    this.offset = source.u32(p + 4);
+    this.source = source;
+  }
+
+  measure(w: Writer): void {
+    w.headBytes += ENTRY_BYTES * this.count;
+    for (let i = 0; i < this.count; i++) this.at(i).measure(w);
+  }
+
+  emit(w: Writer, p: number): void {
+    const table = w.headBytes;
+    w.u32(p, this.count);
+    w.u32(p + 4, table);
+    w.headBytes += ENTRY_BYTES * this.count;
+    for (let i = 0; i < this.count; i++) {
+      const at = w.headBytes;
+      this.at(i).emit(w, at);
+      w.u32(table + ENTRY_BYTES * i, w.headBytes - at);
+      w.u32(table + ENTRY_BYTES * i + 4, at);
+    }
+  }
+
+  *[Symbol.iterator](): Generator<T> {
+    for (let i = 0; i < this.count; i++) yield this.at(i);
+  }
+}

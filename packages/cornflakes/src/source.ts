@@ -1,0 +1,174 @@
+// Where a read message's bytes come from: reading words, blobs and strings at offsets of the message, whatever slices
+// they lie in. What may be read was decided by verify.ts; putting headers in order is header.ts.
+
+import { isUtf8 } from 'node:buffer';
+import { ScatterGatherArray, Slice } from '@demikernel/memory';
+import { type EnteringMessage, enterInGeneral } from './header.ts';
+import type { HeaderLayout } from './layout.ts';
+import { Segments } from './segments.ts';
+import { readUtf8 } from './text.ts';
+import { MAX_FIELDS, VERSION_EXTENDED } from './wire.ts';
+
+/** What a message can be read from. */
+export type AnySource = ScatterGatherArray | Slice | Uint8Array;
+
+/** Below this many bytes a loop is cheaper than making a view to copy from. */
+const LOOP_BYTES = 48;
+
+/** The bytes of one message that is being read, and the references that keep them. */
+export class Source extends Segments {
+  /** Presence words of the header entered last. */
+  readonly present: Int32Array;
+
+  constructor() {
+    super();
+    this.present = new Int32Array(MAX_FIELDS / 32);
+  }
+
+  /** Lies over a message and takes references of its own to slices; plain memory is the caller's to keep unchanged. */
+  attach(source: AnySource): void {
+    if (source instanceof ScatterGatherArray) this.overArray(source.share(), 0);
+    else if (source instanceof Slice) {
+      const array = source.pool.array();
+      array.append(source.share());
+      this.overArray(array, 0);
+    } else this.overBytes(source);
+  }
+
+  /** Gives the references up. */
+  detach(): void {
+    const array = this.array;
+    this.overNothing();
+    array?.free();
+  }
+
+  i32(offset: number): number {
+    if (offset >= this.windowStart && offset + 4 <= this.windowEnd) {
+      return this.view.getInt32(offset + this.delta, true);
+    }
+    return this.i32Elsewhere(offset);
+  }
+
+  u32(offset: number): number {
+    if (offset >= this.windowStart && offset + 4 <= this.windowEnd) {
+      return this.view.getUint32(offset + this.delta, true);
+    }
+    return this.i32Elsewhere(offset) >>> 0;
+  }
+
+  f64(offset: number): number {
+    if (this.seek(offset, 8)) return this.view.getFloat64(offset + this.delta, true);
+    joint.setInt32(0, this.i32(offset), true);
+    joint.setInt32(4, this.i32(offset + 4), true);
+    return joint.getFloat64(0, true);
+  }
+
+  f32(offset: number): number {
+    if (this.seek(offset, 4)) return this.view.getFloat32(offset + this.delta, true);
+    joint.setInt32(0, this.i32(offset), true);
+    return joint.getFloat32(0, true);
+  }
+
+  u8(offset: number): number {
+    this.seek(offset, 1);
+    return this.bytes[offset + this.delta]!;
+  }
+
+  private i32Elsewhere(offset: number): number {
+    if (this.seek(offset, 4)) return this.view.getInt32(offset + this.delta, true);
+    return (
+      this.u8(offset) | (this.u8(offset + 1) << 8) | (this.u8(offset + 2) << 16) | (this.u8(offset + 3) << 24)
+    );
+  }
+
+  /**
+   * Begins reading the header at `offset`: sets the message's presence bits and returns where its entries, in order and
+   * without gaps for what the schema does not know, begin.
+   */
+  enter(message: EnteringMessage, type: { readonly layout: HeaderLayout }, offset: number): number {
+    const { layout } = type;
+    if (layout.words === 1) {
+      const first = this.i32(offset);
+      const present = this.i32(offset + 4);
+      if ((present & layout.unknown0) === 0) {
+        if (first === 1) {
+          message.present0 = present;
+          this.present[1] = 0;
+          return offset + 8;
+        }
+        if (first === layout.extendedWord && this.kindsAre(offset + 8, layout.kinds)) {
+          message.present0 = present;
+          this.present[1] = 0;
+          return offset + 8 + layout.kindBytes;
+        }
+      }
+    }
+    return enterInGeneral(this, message, layout, offset);
+  }
+
+  /** Whether the kind words at `offset` are those of a layout. */
+  kindsAre(offset: number, kinds: Int32Array): boolean {
+    for (let i = 0; i < kinds.length; i++) {
+      if (this.i32(offset + 4 * i) !== kinds[i]) return false;
+    }
+    return true;
+  }
+
+  /** Copies `length` bytes at `offset` into `target`. */
+  copyTo(target: Uint8Array, targetOffset: number, offset: number, length: number): void {
+    while (length > 0) {
+      this.seek(offset, 1);
+      const part = Math.min(length, this.windowEnd - offset);
+      const from = offset + this.delta;
+      const bytes = this.bytes;
+      if (part <= LOOP_BYTES) {
+        for (let i = 0; i < part; i++) target[targetOffset + i] = bytes[from + i]!;
+      } else {
+        target.set(bytes.subarray(from, from + part), targetOffset);
+      }
+      offset += part;
+      targetOffset += part;
+      length -= part;
+    }
+  }
+
+  /** `length` bytes at `offset`: a view where they lie in one piece, a copy where they do not. */
+  bytesAt(offset: number, length: number): Uint8Array {
+    if (length > 0 && this.seek(offset, length)) {
+      const from = offset + this.delta;
+      return this.bytes.subarray(from, from + length);
+    }
+    const copy = new Uint8Array(length);
+    this.copyTo(copy, 0, offset, length);
+    return copy;
+  }
+
+  /** The string of `length` bytes at `offset`. @throws MalformedMessageError when they are not UTF-8 */
+  text(offset: number, length: number): string {
+    if (length > 0 && this.seek(offset, length)) return readUtf8(this.bytes, offset + this.delta, length);
+    return readUtf8(this.bytesAt(offset, length), 0, length);
+  }
+
+  isUtf8(offset: number, length: number): boolean {
+    return isUtf8(this.bytesAt(offset, length));
+  }
+
+  /** Appends slices of `length` bytes at `offset`, with references of their own. Only when {@link array} is set. */
+  appendTo(into: ScatterGatherArray, offset: number, length: number): void {
+    while (length > 0) {
+      this.seek(offset, 1);
+      const part = Math.min(length, this.windowEnd - offset);
+      const slice = this.slice!;
+      into.append(slice.sub(offset + this.delta - slice.offset, part));
+      offset += part;
+      length -= part;
+    }
+  }
+
+  /** Whether the message is in the format whose headers describe themselves. */
+  get extended(): boolean {
+    return this.i32(0) >>> 24 === VERSION_EXTENDED;
+  }
+}
+
+const joint: DataView = new DataView(new ArrayBuffer(8));
