@@ -2,12 +2,13 @@
 // The command is main.ts; generated code and the runtime need nothing of this at run time.
 
 import { statSync } from 'node:fs';
+import { checkLimits } from './emit/limits.ts';
 import { emit, type GeneratedFile } from './emit/module.ts';
 import { type Change, compareSchemas } from './evolution/compare.ts';
 import type { Diagnostic } from './schema/diagnostics.ts';
 import { diskSources, schemaFiles } from './schema/disk.ts';
 import { type FindSource, load } from './schema/load.ts';
-import { allEnums, allMessages, type Schema, type SchemaFile } from './schema/model.ts';
+import { allMessages, type Schema, type SchemaFile } from './schema/model.ts';
 
 export type { GeneratedFile } from './emit/module.ts';
 export type { Change } from './evolution/compare.ts';
@@ -18,7 +19,7 @@ export type { FindSource, SourceText } from './schema/load.ts';
 export interface OutputOptions {
   /** Of relative imports between generated modules. Default: `.ts`. */
   extension?: '.ts' | '.js';
-  /** Module specifier of the runtime. Default: `@demikernel/cornflakes`. */
+  /** Module specifier of the runtime; a relative one is seen from the output directory. Default: `@demikernel/cornflakes`. */
   runtime?: string | undefined;
 }
 
@@ -63,7 +64,9 @@ export function compileSources(
 ): Pick<Compilation, 'files' | 'notes'> {
   const schema = load(importNames, find);
   const { extension = '.ts', runtime = '@demikernel/cornflakes' } = options;
-  return { files: emit(neededFiles(schema), { extension, runtime }), notes: schema.notes };
+  const files = neededFiles(schema);
+  checkLimits(files);
+  return { files: emit(files, { extension, runtime }), notes: schema.notes };
 }
 
 /**
@@ -115,11 +118,4 @@ function neededFiles(schema: Schema): SchemaFile[] {
   };
   schema.files.forEach(visit);
   return schema.all.filter(file => needed.has(file));
-}
-
-/** Types that a schema declares, by their full names: for tools that list them. */
-export function declaredTypes(importNames: readonly string[], find: FindSource): string[] {
-  return load(importNames, find).files.flatMap(file =>
-    [...allMessages(file), ...allEnums(file)].map(type => type.fullName),
-  );
 }

@@ -21,7 +21,8 @@ Compiles Protocol Buffers schemas (proto3) into TypeScript over @demikernel/corn
   -o, --out DIR           where the modules go; a/b.proto becomes DIR/a/b.ts
   -I, --import-path DIR   where imports are searched, in order; may be repeated (default: .)
       --extension EXT     how generated modules import each other: ts (default) or js
-      --runtime NAME      the module that the generated code imports (default: @demikernel/cornflakes)
+      --runtime NAME      the module that the generated code imports (default: @demikernel/cornflakes);
+                          a relative one is seen from the output directory
       --watch             compile again when a schema changes, until Ctrl-C
       --check             list what changed from OLD to NEW (files or directories) and whether it breaks
       --quiet             no notes about what is skipped

@@ -26,9 +26,20 @@ export function quote(text: string): string {
 
 const WIDTH = 110;
 
-/** `head(items) tail` in one line when it fits, else an item a line. */
+/** `head{ items }tail` in one line when it fits at `depth`, else an item a line. */
 export function braced(head: string, items: readonly string[], tail: string, depth: number): string[] {
-  const single = `${head} { ${items.join(', ')} }${tail}`;
-  if (single.length + 2 * depth <= WIDTH) return [single];
-  return [`${head} {`, ...indent(items.map(item => `${item},`)), `}${tail}`];
+  const single = `${head}{ ${items.join(', ')} }${tail}`;
+  // A comma stands behind it in lists.
+  if (single.length + 1 + 2 * depth <= WIDTH) return [single];
+  return [`${head}{`, ...indent(items.map(item => `${item},`)), `}${tail}`];
+}
+
+/** `head[items]tail` with an item a line; a single one stays with the brackets, as formatters have it. */
+export function list(head: string, items: readonly string[][], tail: string): string[] {
+  const [first] = items;
+  if (first === undefined) return [`${head}[]${tail}`];
+  const single = `${head}[${first[0]}]${tail}`;
+  if (items.length === 1 && first.length === 1 && single.length + 2 <= WIDTH) return [single];
+  const separated = items.flatMap(lines => [...lines.slice(0, -1), `${lines.at(-1)},`]);
+  return [`${head}[`, ...indent(separated), `]${tail}`];
 }

@@ -2,7 +2,7 @@
 
 import type { Field, MessageType, Oneof } from '../schema/model.ts';
 import { enumOf, type FieldCode, fieldCode, messageOf, presence, typeConstant } from './field-code.ts';
-import { indent, quote, tsdoc } from './lines.ts';
+import { braced, indent, list, quote, tsdoc } from './lines.ts';
 import { type MemberNames, memberNames } from './member-names.ts';
 import type { ModuleWriter } from './module-writer.ts';
 import { capitalized } from './names.ts';
@@ -75,18 +75,18 @@ class ClassWriter {
 
   private descriptor(): string[] {
     const type = `${this.module.runtime('MessageType')}<${this.name}>`;
-    const fields = this.members.map(member => `${this.fieldDescriptor(member)},`);
+    const fields = this.members.map(member => this.fieldDescriptor(member));
     return [
       `const ${this.constant}: ${type} = new ${type}({`,
       `  name: ${quote(this.message.fullName)},`,
       `  create: () => new ${this.name}(),`,
       `  words: ${this.slots.words},`,
-      ...(fields.length === 0 ? ['  fields: [],'] : ['  fields: [', ...indent(fields, 2), '  ],']),
+      ...indent(list('fields: ', fields, ',')),
       '});',
     ];
   }
 
-  private fieldDescriptor({ field, name }: Member): string {
+  private fieldDescriptor({ field, name }: Member): string[] {
     const { module } = this;
     const parts = [`number: ${field.number}`, `name: ${quote(name)}`, `type: ${typeConstant(field, module)}`];
     if (field.cardinality === 'repeated') parts.push(`label: ${module.runtime('REPEATED')}`);
@@ -99,7 +99,7 @@ class ClassWriter {
     if (field.cardinality === 'optional') parts.push('optional: true');
     if (field.jsonName !== name) parts.push(`jsonName: ${quote(field.jsonName)}`);
     if (field.name !== snakeCase(name)) parts.push(`protoName: ${quote(field.name)}`);
-    return `{ ${parts.join(', ')} }`;
+    return braced('', parts, '', 2);
   }
 
   private storage(): string[] {
@@ -167,10 +167,8 @@ class ClassWriter {
     const head = `override load(source: ${this.module.runtimeType('Source')}, at: number): void {`;
     const enter = `source.enter(this, ${this.constant}, at);`;
     if (this.members.length === 0) return [head, `  ${enter}`, '}'];
-    const body = [
-      `${this.members.length === 1 ? 'const' : 'let'} p = ${enter}`,
-      'const present0 = this.present0;',
-    ];
+    const body = [`${this.members.length === 1 ? 'const' : 'let'} p = ${enter}`];
+    if (this.members.some(({ slot }) => slot.word === 0)) body.push('const present0 = this.present0;');
     for (let word = 1; word < this.slots.presentWords; word++) {
       body.push(`const present${word} = source.present[${word}]!;`, `this.present${word} = present${word};`);
     }
@@ -198,11 +196,12 @@ class ClassWriter {
     return [`override measure(w: ${this.module.runtimeType('Writer')}): void {`, ...indent(body), '}'];
   }
 
-  /** How many sparse fields are present. */
+  /** How many sparse fields are present: they have presence words of their own. */
   private sparseCount(): string {
-    const terms = this.members
-      .filter(member => !member.slot.dense)
-      .map(({ slot }) => `((this.present${slot.word} >>> ${slot.bit}) & 1)`);
+    const terms: string[] = [];
+    for (let word = this.slots.words; word < this.slots.presentWords; word++) {
+      terms.push(`${this.module.runtime('population')}(this.present${word})`);
+    }
     return terms.length === 0 ? '0' : terms.join(' + ');
   }
 
@@ -239,7 +238,7 @@ class ClassWriter {
       body.push(`w.u32(at + ${4 + 4 * word}, present${word});`);
     }
     for (const member of this.members) body.push(...this.emitMember(member));
-    body.push('if (this.unknown !== undefined) w.unknownRest(p, this.unknown);');
+    body.push('if (this.unknown !== undefined) w.unknownRest(p, this);');
     return [`override emit(w: ${module.runtimeType('Writer')}, at: number): void {`, ...indent(body), '}'];
   }
 
@@ -252,7 +251,7 @@ class ClassWriter {
     );
     const type = typeConstant(field, this.module);
     return when(condition, [
-      `p = w.sparse(p, ${field.number}, ${type}, ${label}, this.unknown);`,
+      `p = w.sparse(p, ${field.number}, ${type}, ${label}, this);`,
       ...code.emit('p - 8'),
     ]);
   }

@@ -7,7 +7,7 @@ import type { ModuleNames } from './module-names.ts';
 export interface EmitOptions {
   /** Of relative imports between generated modules. */
   extension: '.ts' | '.js';
-  /** The module specifier of the runtime. */
+  /** The module specifier of the runtime; a relative one is seen from the output directory. */
   runtime: string;
 }
 
@@ -20,7 +20,8 @@ interface Imported {
 /** Collects the imports of one module while it is written. */
 export class ModuleWriter {
   readonly names: ModuleNames;
-  readonly options: EmitOptions;
+  private readonly options: EmitOptions;
+  private readonly runtimeModule: string;
   private readonly file: SchemaFile;
   private readonly namesOf: (file: SchemaFile) => ModuleNames;
   private readonly imports = new Map<string, Map<string, Imported>>();
@@ -30,16 +31,19 @@ export class ModuleWriter {
     this.namesOf = namesOf;
     this.names = namesOf(file);
     this.options = options;
+    this.runtimeModule = options.runtime.startsWith('.')
+      ? this.relative(path.posix.normalize(options.runtime))
+      : options.runtime;
   }
 
   /** The local name of a value that the runtime exports. */
   runtime(name: string): string {
-    return this.import(this.options.runtime, name, false);
+    return this.import(this.runtimeModule, name, false);
   }
 
   /** The local name of a type that the runtime exports. */
   runtimeType(name: string): string {
-    return this.import(this.options.runtime, name, true);
+    return this.import(this.runtimeModule, name, true);
   }
 
   /** A message's class, used as a type. */
@@ -67,7 +71,7 @@ export class ModuleWriter {
 
   /** The import statements, the runtime's first. */
   importLines(): string[] {
-    const modules = [...this.imports].sort(([a], [b]) => order(a, b, this.options.runtime));
+    const modules = [...this.imports].sort(([a], [b]) => order(a, b, this.runtimeModule));
     return modules.flatMap(([module, names]) => importStatement(module, [...names.values()]));
   }
 
@@ -85,9 +89,16 @@ export class ModuleWriter {
   }
 
   private moduleOf(file: SchemaFile): string {
+    return this.relative(withoutProto(file.importName) + this.options.extension);
+  }
+
+  /** From this module to a path in the output directory, or above it. */
+  private relative(to: string): string {
     const from = path.posix.dirname(this.file.importName);
-    const relative = path.posix.relative(from, withoutProto(file.importName));
-    return `${relative.startsWith('.') ? '' : './'}${relative}${this.options.extension}`;
+    // The folders above the output directory have no names here: all that is known is the way up.
+    if (to.startsWith('..')) return from === '.' ? to : '../'.repeat(from.split('/').length) + to;
+    const down = path.posix.relative(from, to);
+    return down.startsWith('.') ? down : `./${down}`;
   }
 }
 

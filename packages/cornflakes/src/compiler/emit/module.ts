@@ -54,7 +54,7 @@ function enumLines(type: EnumType, module: ModuleWriter): string[] {
   const enumType = `${module.runtime('enumType')}(${quote(type.fullName)}, ${name})`;
   return [
     ...tsdoc(type.comment, deprecated),
-    ...enumObject(type, `export const ${name} =`),
+    ...enumObject(type, `export const ${name} = `),
     ...tsdoc(type.comment === '' ? openness : `${type.comment} ${openness}`, deprecated),
     `export type ${name} = number;`,
     `export const ${module.enumConstant(type)}: ${module.runtimeType('EnumType')} = ${enumType};`,
@@ -69,5 +69,5 @@ function enumObject({ values }: EnumType, head: string): string[] {
     ...tsdoc(value.comment, value.deprecated ? '@deprecated' : ''),
     `${value.name}: ${value.number},`,
   ]);
-  return [`${head} {`, ...indent(lines), '} as const;'];
+  return [`${head}{`, ...indent(lines), '} as const;'];
 }

@@ -12,10 +12,6 @@ import {
 
 type Declared = MessageType | EnumType;
 
-/** The wire format's bounds: tagged entries in a header, and where presence bits end (emit/slots.ts). */
-const MAX_TAGGED_FIELDS = 255;
-const MAX_UNTAGGED_NUMBER = 256;
-
 /** Links files, dependencies first. */
 export function link(files: readonly SchemaFile[], findings: Findings): void {
   const everything = new Map<string, Declared>();
@@ -61,11 +57,6 @@ function linkMessage(
   everything: Map<string, Declared>,
   findings: Findings,
 ): void {
-  const tagged = message.fields.filter(field => field.number > MAX_UNTAGGED_NUMBER);
-  if (tagged.length > MAX_TAGGED_FIELDS) {
-    const limit = `at most ${MAX_TAGGED_FIELDS} fields of a message may have numbers above ${MAX_UNTAGGED_NUMBER}`;
-    findings.error(message.position, `${limit}; ${message.name} has ${tagged.length}`);
-  }
   const jsonNames = new Map<string, Field>();
   for (const field of message.fields) {
     const earlier = jsonNames.get(field.jsonName);
