@@ -2,6 +2,9 @@
 
 import type { Column, Row } from './rows.ts';
 
+/** Options that make no sense: the message is all there is to say. */
+export class UsageError extends Error {}
+
 export interface BenchmarkOption {
   type: 'string' | 'boolean';
   /** One line for `--help`. */

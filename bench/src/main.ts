@@ -1,7 +1,7 @@
 // `bench -- NAME [--quick] [--json]`: runs one benchmark and prints its rows.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import type { Benchmark } from './benchmark.ts';
+import { type Benchmark, UsageError } from './benchmark.ts';
 import { echo } from './echo/main.ts';
 import { describeMachine, formatMachine } from './machine.ts';
 import { memory } from './memory/main.ts';
@@ -59,7 +59,12 @@ async function main(args: string[]): Promise<void> {
     fail((error as Error).message);
     return;
   }
-  await runBenchmark(benchmark, values);
+  try {
+    await runBenchmark(benchmark, values);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    fail(error.message);
+  }
 }
 
 async function runBenchmark(

@@ -1,6 +1,6 @@
 // `bench -- echo`: round trips over TCP and UDP of our library OSes, of Node's own sockets, and of the floors.
 
-import type { Benchmark, RunOptions } from '../benchmark.ts';
+import { type Benchmark, type RunOptions, UsageError } from '../benchmark.ts';
 import type { Protocol } from '../client/round.ts';
 import { type Column, figure, type Row, word } from '../rows.ts';
 import { testbedRefusal } from '../testbed/testbed.ts';
@@ -16,8 +16,8 @@ export const echo: Benchmark = {
     protocol: { type: 'string', help: 'tcp or udp only' },
     systems: { type: 'string', help: 'only these, by commas: catpowder,node:net,reflector,…' },
     client: { type: 'string', help: 'spin or block only' },
-    size: { type: 'string', help: 'only loads of this many bytes' },
-    connections: { type: 'string', help: 'only loads of this many connections' },
+    size: { type: 'string', help: 'only loads of so many bytes, by commas' },
+    connections: { type: 'string', help: 'only loads of so many connections, by commas' },
     rounds: { type: 'string', help: 'rounds per system and load' },
     'round-ms': { type: 'string', help: 'how long a round measures' },
     profile: { type: 'string', help: 'folder for processor profiles of our services' },
@@ -46,6 +46,7 @@ async function run(options: RunOptions): Promise<Row[]> {
       if (options.values['protocol'] !== undefined && options.values['protocol'] !== protocol) continue;
       rows.push(...rowsOf(await measureProtocol(protocol, options, place)));
     }
+    if (rows.length === 0) throw new UsageError('no row of this benchmark fits these options');
     return rows;
   } finally {
     remove();
@@ -55,6 +56,8 @@ async function run(options: RunOptions): Promise<Row[]> {
 function measureProtocol(protocol: Protocol, options: RunOptions, place: Place): Promise<Measured> {
   const { quick, values } = options;
   const wanted = values['systems']?.split(',');
+  const sizes = numbers(values['size']);
+  const connections = numbers(values['connections']);
   const systems = systemsFor(protocol).filter(
     system =>
       (wanted === undefined || wanted.includes(system.system) || wanted.includes(labelOf(system))) &&
@@ -63,8 +66,8 @@ function measureProtocol(protocol: Protocol, options: RunOptions, place: Place):
   const loads = loadsFor(protocol, quick).filter(
     load =>
       (values['client'] ?? load.client) === load.client &&
-      Number(values['size'] ?? load.sizeBytes) === load.sizeBytes &&
-      Number(values['connections'] ?? load.connections) === load.connections,
+      (sizes?.includes(load.sizeBytes) ?? true) &&
+      (connections?.includes(load.connections) ?? true),
   );
   return measure({
     systems,
@@ -79,6 +82,11 @@ function measureProtocol(protocol: Protocol, options: RunOptions, place: Place):
     profileFolder: values['profile'],
     progress: options.progress,
   });
+}
+
+/** The numbers of an option that lists them by commas. */
+function numbers(text: string | undefined): number[] | undefined {
+  return text?.split(',').map(Number);
 }
 
 function columnsFor(rows: readonly Row[]): Column[] {
