@@ -28,6 +28,7 @@ export {
   INT64,
   MAP,
   MESSAGE,
+  population,
   REPEATED,
   SFIXED32,
   SFIXED64,

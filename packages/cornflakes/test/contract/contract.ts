@@ -29,6 +29,7 @@ import {
   MessageList,
   MessageType,
   NumberList,
+  population,
   REPEATED,
   type ReadOptions,
   SFIXED32,
@@ -1216,7 +1217,7 @@ export class Everything extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, EVERYTHING, ((this.present1 >>> 0) & 1) + ((this.present1 >>> 1) & 1));
+    w.measureHeader(this, EVERYTHING, population(this.present1));
     w.measureEntries(this, this.present0, 0x16fff9e0);
     if (this.present0 & 0x800) this._name.measure(w);
     if (this.present0 & 0x1000) this._data.measure(w);
@@ -1256,7 +1257,7 @@ export class Everything extends Message {
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
     const present1 = this.present1;
-    let p = w.header(this, at, EVERYTHING, ((this.present1 >>> 0) & 1) + ((this.present1 >>> 1) & 1));
+    let p = w.header(this, at, EVERYTHING, population(this.present1));
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._small);
