@@ -8,6 +8,7 @@ import {
   closeDescriptor,
   driverName,
   getChannels,
+  IoUring,
   type Link,
   libc,
   listLinks,
@@ -63,6 +64,12 @@ function trySocket(family: number): void {
 function features(): Feature[] {
   return [
     attempt('catnap', 'Linux on x86-64 and koffi', 'a supported host; npm ci', () => void libc()),
+    attempt(
+      'catcollar',
+      'io_uring',
+      'sudo sysctl kernel.io_uring_disabled=0 (containers: allow it in the seccomp filter)',
+      () => new IoUring({ entries: 8 }).close(),
+    ),
     attempt('catpowder', 'AF_XDP sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_XDP)),
     attempt('catpowder', 'XDP programs (CAP_BPF, CAP_NET_ADMIN)', GRANT, () => passAll().close()),
     attempt('catpowder', 'AF_PACKET sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_PACKET)),

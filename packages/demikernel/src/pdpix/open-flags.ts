@@ -19,6 +19,7 @@ export const OPEN_FLAGS: {
   readonly 'spin-us': { readonly type: 'string' };
   readonly capture: { readonly type: 'string' };
   readonly receive: { readonly type: 'string' };
+  readonly 'sq-poll-ms': { readonly type: 'string' };
 } = {
   libos: { type: 'string', default: 'catnap' },
   interface: { type: 'string' },
@@ -33,6 +34,7 @@ export const OPEN_FLAGS: {
   'spin-us': { type: 'string' },
   capture: { type: 'string' },
   receive: { type: 'string' },
+  'sq-poll-ms': { type: 'string' },
 };
 
 /** The lines of `--help` for {@link OPEN_FLAGS}. */
@@ -51,6 +53,8 @@ export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.joi
   --capture FILE      write every frame, both ways, as pcapng
   catmem:
   --receive HOW       reference or copy: how messages arrive (default reference)
+  catcollar:
+  --sq-poll-ms N      a kernel thread submits, and sleeps after N idle milliseconds (default: none)
 `;
 
 /** What `parseArgs` makes of {@link OPEN_FLAGS}. */
@@ -68,6 +72,7 @@ export interface OpenFlagValues {
   'spin-us'?: string;
   capture?: string;
   receive?: string;
+  'sq-poll-ms'?: string;
 }
 
 /** The options for `open` that the flags say. @throws ERR_DEMI_OPTION naming the flag that is wrong */
@@ -80,6 +85,9 @@ export function openOptions(flags: OpenFlagValues): OpenOptions {
   const libos = oneOf('libos', flags.libos ?? 'catnap', LIBRARY_OSES);
   if (libos === 'catmem') {
     return { ...common, libos, receive: oneOf('receive', flags.receive, ['reference', 'copy']) };
+  }
+  if (libos === 'catcollar') {
+    return { ...common, libos, sqPollIdleMs: wholeNumber('sq-poll-ms', flags['sq-poll-ms']) };
   }
   if (libos !== 'catpowder') return { ...common, libos: 'catnap' };
   if (flags.interface === undefined) throw badFlag('interface', undefined, 'catpowder needs one');

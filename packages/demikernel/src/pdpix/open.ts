@@ -2,15 +2,19 @@
 
 import { DemiError } from '@demikernel/memory';
 import { createMemfd, mapDescriptor } from '@demikernel/native/kernel';
+import type { CatcollarOptions } from '../liboses/catcollar/catcollar.ts';
+import type { FileStorageOptions } from '../liboses/catcollar/files.ts';
 import type { CatmemOptions } from '../liboses/catmem/catmem.ts';
 import type { CatnapOptions } from '../liboses/catnap/catnap.ts';
 import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
+import type { LogSettings } from '../log/settings.ts';
 import type { LibraryOs } from '../runtime/library-os.ts';
 import { Metrics, metricsBytes } from '../runtime/metrics.ts';
 import { MonotonicClock } from '../runtime/monotonic-clock.ts';
 import type { WaitMode } from '../runtime/poll-loop.ts';
 import { SystemRandom } from '../runtime/random.ts';
 import { Runtime } from '../runtime/runtime.ts';
+import type { Storage } from '../runtime/segment-store.ts';
 import { SystemWaiter } from '../runtime/waiter.ts';
 import { Demikernel } from './demikernel.ts';
 
@@ -26,7 +30,19 @@ export interface CommonOptions {
   queues?: number;
   /** Poison freed memory and name stale slices; slow. Default: whether `DEMIKERNEL_DEBUG` is `memory`. */
   debugMemory?: boolean;
+  /** Logs beside the network: which library OS keeps them, and what it needs. */
+  storage?: StorageOptions;
 }
+
+/** Where logs are kept. `memory` keeps them as long as the process lives: for tests. */
+export type StorageOptions = Partial<LogSettings> &
+  (
+    | ({ libos: 'catcollar' } & FileStorageOptions)
+    | { libos: 'memory'; segmentBytes?: number; segments?: number }
+  );
+
+/** Names that `open` knows for `storage`. */
+export const STORAGE_LIBRARY_OSES = ['catcollar', 'memory'] as const;
 
 /** Which library OS to open, and what it needs. */
 export type OpenOptions = CommonOptions &
@@ -34,10 +50,11 @@ export type OpenOptions = CommonOptions &
     | ({ libos: 'catnap' } & CatnapOptions)
     | ({ libos: 'catpowder' } & CatpowderOptions)
     | ({ libos: 'catmem' } & CatmemOptions)
+    | ({ libos: 'catcollar' } & CatcollarOptions)
   );
 
 /** Names that `open` knows. */
-export const LIBRARY_OSES = ['catnap', 'catpowder', 'catmem'] as const;
+export const LIBRARY_OSES = ['catnap', 'catpowder', 'catmem', 'catcollar'] as const;
 
 /** Name of the memfd that carries a process's metrics, as `/proc/PID/fd` shows it. */
 export const METRICS_NAME = 'demikernel-metrics';
@@ -54,11 +71,12 @@ export async function open(options: OpenOptions): Promise<Demikernel> {
   const metrics = sharedMetrics(options.libos, queues);
   const runtime = new Runtime({ clock, random: new SystemRandom(), operations, queues, metrics });
   const debugMemory = options.debugMemory ?? process.env['DEMIKERNEL_DEBUG'] === 'memory';
-  const libraryOs = await create(runtime, { ...options, debugMemory });
+  const network = await create(runtime, { ...options, debugMemory });
+  const libraryOs = options.storage === undefined ? network : await withStorage(network, options.storage);
   return new Demikernel(libraryOs, {
     mode: options.wait,
     spinUs: options.spinUs,
-    makeWaiter: () => new SystemWaiter(libraryOs.descriptors),
+    makeWaiter: () => libraryOs.makeWaiter?.() ?? new SystemWaiter(libraryOs.descriptors),
   });
 }
 
@@ -70,10 +88,40 @@ async function create(runtime: Runtime, options: OpenOptions): Promise<LibraryOs
       return (await import('../liboses/catpowder/catpowder.ts')).createCatpowder(runtime, options);
     case 'catmem':
       return (await import('../liboses/catmem/catmem.ts')).createCatmem(runtime, options);
+    case 'catcollar':
+      return (await import('../liboses/catcollar/catcollar.ts')).createCatcollar(runtime, options);
     default:
       throw new DemiError(
         'ERR_DEMI_UNSUPPORTED',
         `'${(options as { libos: string }).libos}' is no library OS of this version; there are ${LIBRARY_OSES.join(', ')}`,
+      );
+  }
+}
+
+/** Puts storage beside a network library OS, which is closed when there is none. */
+async function withStorage(network: LibraryOs, options: StorageOptions): Promise<LibraryOs> {
+  try {
+    const { LibraryOsWithStorage } = await import('../liboses/storage/with-storage.ts');
+    return new LibraryOsWithStorage(network, await createStorage(network.runtime, options), options);
+  } catch (error) {
+    network.close();
+    throw error;
+  }
+}
+
+async function createStorage(runtime: Runtime, options: StorageOptions): Promise<Storage> {
+  switch (options.libos) {
+    case 'catcollar':
+      return new (await import('../liboses/catcollar/files.ts')).FileStorage(runtime, options);
+    case 'memory': {
+      const { MemoryDisk } = await import('../liboses/storage/memory-disk.ts');
+      const { MemoryStorage } = await import('../liboses/storage/memory-storage.ts');
+      return new MemoryStorage(new MemoryDisk({ ...options, random: runtime.random }));
+    }
+    default:
+      throw new DemiError(
+        'ERR_DEMI_UNSUPPORTED',
+        `'${(options as { libos: string }).libos}' stores nothing; storage is one of ${STORAGE_LIBRARY_OSES.join(', ')}`,
       );
   }
 }

@@ -4,6 +4,7 @@ import type { SlotPool } from '@demikernel/memory';
 import type { Operation } from './operation.ts';
 import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
+import type { Waiter } from './waiter.ts';
 import type { OpenMode } from './segment-store.ts';
 
 /** Socket types, as in PDPIX; and `message`, a connection of whole messages, which shared memory has. */
@@ -43,8 +44,15 @@ export interface LibraryOs {
   poll(): number;
   /** Sends what the turn has produced. Returns how many frames or calls that took. */
   flush(): number;
+  /**
+   * Turns without work for which one reading of the clock will do; default 1. For a library OS whose own look at its device
+   * costs less than the clock does. The turn after one with work always reads it.
+   */
+  readonly idleTurnsPerClock?: number;
   /** Descriptors that become readable when `poll` has work; the loop sleeps on them. Empty: open it with `spin`. */
   readonly descriptors: readonly number[];
+  /** How a loop that owns its thread sleeps, where that can be done better than by ppoll(2) over {@link descriptors}. */
+  makeWaiter?(): Waiter;
   /** Microseconds until `poll` has work of its own accord; `Infinity` when only a descriptor can bring some. */
   untilNextUs(): number;
   /** Ends every queue and gives the device back. */

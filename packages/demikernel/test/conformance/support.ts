@@ -18,6 +18,7 @@ export const LIBRARY_OS_NAMES = [
   'catpowder-af-xdp',
   'catpowder-af-packet',
   'catmem',
+  'catcollar',
 ] as const;
 
 export type LibraryOsName = (typeof LIBRARY_OS_NAMES)[number];
@@ -34,6 +35,7 @@ export const UNSUPPORTED: Record<LibraryOsName, Partial<Record<Feature, string>>
     refused: 'shared memory connects two processes: streams and messages',
     'vanished-peer': 'nothing lies between two processes of one machine: a peer is there, or has ended',
   },
+  catcollar: {},
 };
 
 /** Why the suite cannot show a feature on a library OS that has it. */
@@ -43,6 +45,7 @@ export const NOT_SHOWN: Record<LibraryOsName, Partial<Record<Feature, string>>> 
   'catpowder-af-xdp': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
   'catpowder-af-packet': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
   catmem: {},
+  catcollar: { 'vanished-peer': 'the loopback interface loses nothing; the kernel’s TCP does it' },
 };
 
 /** The table as docs/conformance.md shows it. */

@@ -126,6 +126,14 @@ export class SocketAddress {
     this.lengthBytes = IPV4_BYTES;
   }
 
+  /** Sets the address from bytes the kernel wrote elsewhere; what exceeds an address is left out. */
+  setBytes(source: Uint8Array, offset: number, lengthBytes: number): void {
+    const length = Math.max(0, Math.min(lengthBytes, SOCKET_ADDRESS_BYTES));
+    this.#view.setUint16(0, AF_UNSPEC, true);
+    for (let i = 0; i < length; i++) this.#view.setUint8(i, source[offset + i]!);
+    this.lengthBytes = length;
+  }
+
   /** Copies another address into this one. Allocates nothing. */
   copyFrom(other: SocketAddress): void {
     const source = other.#view;

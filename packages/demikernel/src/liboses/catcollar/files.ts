@@ -1,0 +1,289 @@
+// Catcollar's storage: one directory per log, a file per segment, read and durably written through a ring. What is in the
+// files is the log's (log/); one log's files are in file-store.ts.
+
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DemiError } from '@demikernel/memory';
+import {
+  closeDescriptor,
+  errno,
+  IORING_OP_FSYNC,
+  IORING_OP_READ,
+  IORING_OP_WRITE,
+  libc,
+  type MemoryMap,
+  mapAnonymous,
+  readDescriptor,
+  SQE_LENGTH,
+  SQE_OPERATION_FLAGS,
+  syscall,
+} from '@demikernel/native/kernel';
+import { EBUSY, EEXIST, EINVAL, EIO, ENOENT } from '../../runtime/errno.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import {
+  type OpenMode,
+  type SegmentStore,
+  STORE_READ,
+  STORE_SYNC,
+  STORE_WRITE,
+  type Storage,
+  type StoreBuffer,
+  type StoreRequest,
+} from '../../runtime/segment-store.ts';
+import { type CompletionOwner, Ring } from '../../uring/ring.ts';
+import { FileStore, SEGMENT_FILE } from './file-store.ts';
+
+export interface FileStorageOptions {
+  /** Where the logs' directories are; made when it is missing. */
+  directory: string;
+  /** Size of the segments of new logs, a multiple of 4096 from 64 KiB to 1 GiB; default 16 MiB. Logs keep theirs. */
+  segmentBytes?: number;
+  /** Past the page cache (O_DIRECT), where the file system can. Default true. */
+  direct?: boolean;
+}
+
+// include/uapi/asm-generic/fcntl.h, x86-64
+const O_RDONLY = 0;
+const O_RDWR = 2;
+const O_DIRECT = 0o40000;
+const O_DIRECTORY = 0o200000;
+const O_CLOEXEC = 0o2000000;
+// include/uapi/linux/fs.h: this write is durable when it completes, its metadata as far as reading it back needs.
+const RWF_DSYNC = 2;
+// arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/fcntl.h
+const SYS_FLOCK = 73;
+const LOCK_EX_NB = 2 | 4;
+
+/** Where log directories may not lead: up, or into hidden files. */
+const NAME = /^[A-Za-z0-9][\w.-]{0,199}$/;
+/** Block sizes that direct transfers may ask for, smallest first. */
+const SMALL_BLOCK = 512;
+const LARGE_BLOCK = 4096;
+
+/** Native memory that goes back to a list. */
+class FileBuffer implements StoreBuffer {
+  readonly lengthBytes: number;
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly view: DataView;
+  readonly address: number;
+  readonly map: MemoryMap;
+  private readonly idle: FileBuffer[];
+
+  constructor(lengthBytes: number, idle: FileBuffer[]) {
+    this.map = mapAnonymous({ lengthBytes });
+    this.lengthBytes = lengthBytes;
+    this.bytes = this.map.bytes(0, lengthBytes);
+    this.words = this.map.signedWords(0, lengthBytes >> 2);
+    this.view = this.map.view(0, lengthBytes);
+    this.address = this.map.addressNumber;
+    this.idle = idle;
+  }
+
+  release(): void {
+    this.idle.push(this);
+  }
+}
+
+/** Logs as directories of files, on a ring of their own. */
+export class FileStorage implements Storage, CompletionOwner {
+  readonly name = 'catcollar';
+  readonly descriptors: readonly number[];
+  readonly segmentBytes: number;
+  readonly ring: Ring;
+  private readonly directory: string;
+  private readonly direct: boolean;
+  /** This storage's number with the ring. */
+  private readonly me: number;
+  /** By tag: what is under way. */
+  private readonly requests: (StoreRequest | undefined)[];
+  private readonly freeTags: number[];
+  /** Requests that ended without the ring. */
+  private ended: StoreRequest[];
+  private readonly idleBuffers: Map<number, FileBuffer[]>;
+  private readonly stores: Map<string, FileStore>;
+  private smallestBlock: number;
+
+  /** @throws ERR_DEMI_OPTION, ERR_DEMI_IO_URING_DISABLED, ERR_DEMI_SYSCALL; what mkdir(2) says */
+  constructor(runtime: Runtime, options: FileStorageOptions) {
+    const { directory, segmentBytes = 16 << 20, direct = true } = options;
+    if (segmentBytes % 4096 !== 0 || segmentBytes < 64 << 10 || segmentBytes > 1 << 30) {
+      throw new DemiError(
+        'ERR_DEMI_OPTION',
+        `segmentBytes is a multiple of 4096 from 65536 to ${1 << 30}, not ${segmentBytes}`,
+      );
+    }
+    mkdirSync(directory, { recursive: true });
+    this.ring = new Ring(runtime, { entries: 64, completionEntries: 256 });
+    this.descriptors = [this.ring.descriptor];
+    this.segmentBytes = segmentBytes;
+    this.directory = directory;
+    this.direct = direct;
+    this.me = this.ring.attach(this);
+    this.requests = [];
+    this.freeTags = [];
+    this.ended = [];
+    this.idleBuffers = new Map();
+    this.stores = new Map();
+    this.smallestBlock = 0;
+  }
+
+  // ---- stores ----
+
+  openStore(name: string, mode: OpenMode): SegmentStore | number {
+    if (!NAME.test(name)) return EINVAL;
+    const path = join(this.directory, name);
+    try {
+      mkdirSync(path, { mode: 0o700 });
+      if (mode === 'existing') {
+        rmSync(path, { recursive: true });
+        return ENOENT;
+      }
+    } catch (error) {
+      const { code, errno: failed } = error as NodeJS.ErrnoException;
+      if (code !== 'EEXIST') return failed === undefined ? EIO : -failed;
+      if (mode === 'new') return EEXIST;
+    }
+    const directoryFd = libc().open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (directoryFd < 0) return errno();
+    // Two writers would be the end of both their records. The lock goes with the process.
+    if (syscall(SYS_FLOCK, directoryFd, LOCK_EX_NB) < 0) {
+      closeDescriptor(directoryFd);
+      return EBUSY;
+    }
+    try {
+      return this.openFiles(name, path, directoryFd);
+    } catch (error) {
+      closeDescriptor(directoryFd);
+      const { errno: failed } = error as NodeJS.ErrnoException;
+      return failed === undefined ? EIO : Math.abs(failed);
+    }
+  }
+
+  private openFiles(name: string, path: string, directoryFd: number): FileStore {
+    const files = readdirSync(path).sort();
+    const numbers: number[] = [];
+    let { segmentBytes } = this;
+    for (const file of files) {
+      const number = SEGMENT_FILE.exec(file)?.[1];
+      // What was being made when the power went.
+      if (file.endsWith('.new')) rmSync(join(path, file));
+      else if (number !== undefined) numbers.push(Number(number));
+    }
+    if (numbers.length > 0) segmentBytes = statSync(join(path, FileStore.fileName(numbers[0]!))).size;
+    const blockBytes = this.findBlockBytes(path);
+    const store = new FileStore(this, { path, directoryFd, blockBytes, segmentBytes, numbers });
+    this.stores.set(name, store);
+    store.onClose = () => this.stores.delete(name);
+    return store;
+  }
+
+  /** A descriptor for reading and writing, past the page cache where that can be; or a negative errno. */
+  openFile(path: string): number {
+    if (this.direct) {
+      const fd = libc().open(path, O_RDWR | O_DIRECT | O_CLOEXEC, 0);
+      if (fd >= 0) return fd;
+      if (errno() !== EINVAL) return -errno();
+    }
+    const fd = libc().open(path, O_RDWR | O_CLOEXEC, 0);
+    return fd >= 0 ? fd : -errno();
+  }
+
+  /** The smallest transfer that the file system takes past its cache. */
+  private findBlockBytes(path: string): number {
+    if (this.smallestBlock !== 0) return this.smallestBlock;
+    const probe = join(path, 'probe.new');
+    writeFileSync(probe, new Uint8Array(LARGE_BLOCK));
+    const fd = this.openFile(probe);
+    const buffer = this.makeBuffer(LARGE_BLOCK);
+    const read = fd < 0 ? -1 : readDescriptor(fd, buffer.address, SMALL_BLOCK);
+    this.smallestBlock = read === SMALL_BLOCK ? SMALL_BLOCK : LARGE_BLOCK;
+    buffer.release();
+    if (fd >= 0) closeDescriptor(fd);
+    rmSync(probe);
+    return this.smallestBlock;
+  }
+
+  /** Aligned memory; released ones are used again. */
+  makeBuffer(lengthBytes: number): StoreBuffer {
+    let idle = this.idleBuffers.get(lengthBytes);
+    if (idle === undefined) this.idleBuffers.set(lengthBytes, (idle = []));
+    return idle.pop() ?? new FileBuffer(lengthBytes, idle);
+  }
+
+  // ---- requests ----
+
+  /** Submits a transfer or a sync on a descriptor; `doneBytes` of it have been done. */
+  start(request: StoreRequest, fd: number): void {
+    const { ring } = this;
+    const { doneBytes, kind } = request;
+    request.busy = true;
+    const tag = this.freeTags.pop() ?? this.requests.length;
+    this.requests[tag] = request;
+    if (kind === STORE_SYNC) {
+      ring.prepare(IORING_OP_FSYNC, fd, this.me, tag);
+      return;
+    }
+    const at = ring.prepare(kind === STORE_READ ? IORING_OP_READ : IORING_OP_WRITE, fd, this.me, tag);
+    ring.setAddress(at, request.buffer!.address, request.bufferOffset + doneBytes);
+    ring.setOffset(at, request.offsetBytes + doneBytes);
+    ring.words[at + SQE_LENGTH] = request.lengthBytes - doneBytes;
+    if (kind === STORE_WRITE) ring.words[at + SQE_OPERATION_FLAGS] = RWF_DSYNC;
+  }
+
+  /** Ends a request that needed no ring; its client hears of it in the next poll. */
+  endLater(request: StoreRequest, errno: number): void {
+    request.busy = true;
+    request.errno = errno;
+    this.ended.push(request);
+  }
+
+  /** @internal */
+  completed(tag: number, result: number): void {
+    const request = this.requests[tag]!;
+    this.requests[tag] = undefined;
+    this.freeTags.push(tag);
+    if (request.kind !== STORE_SYNC && result > 0) {
+      request.doneBytes += result;
+      // A transfer may stop short (signals, limits): the rest follows.
+      if (request.doneBytes < request.lengthBytes) {
+        this.start(request, request.mark);
+        return;
+      }
+    }
+    request.errno = result < 0 ? -result : 0;
+    if (result === 0 && request.kind !== STORE_SYNC) request.errno = EIO; // the file ends: somebody has cut it
+    request.busy = false;
+    request.client.storeDone(request);
+  }
+
+  poll(): number {
+    let work = this.ring.poll();
+    if (this.ended.length > 0) {
+      const { ended } = this;
+      this.ended = [];
+      work += ended.length;
+      for (const request of ended) {
+        request.busy = false;
+        request.client.storeDone(request);
+      }
+    }
+    return work;
+  }
+
+  flush(): number {
+    return this.ring.flush();
+  }
+
+  untilNextUs(): number {
+    return this.ended.length === 0 && this.ring.sleepable() ? Number.POSITIVE_INFINITY : 0;
+  }
+
+  close(): void {
+    for (const store of this.stores.values()) store.close();
+    this.ring.detach(this.me);
+    if (this.ring.close() > 0) return; // the kernel still holds memory: it stays
+    for (const idle of this.idleBuffers.values()) for (const buffer of idle) buffer.map.release();
+    this.idleBuffers.clear();
+  }
+}
