@@ -71,6 +71,7 @@ export class MessageBlocks {
     this.words[at + NAME_WORD] = 0;
     this.words[at + NAME_WORD + 1] = 0;
     this.words[at + NAME_LENGTH_WORD] = 0;
+    this.words[at + COUNT_WORD] = 0;
     return block;
   }
 
