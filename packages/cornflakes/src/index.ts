@@ -7,6 +7,16 @@ export { BlobList, BytesList, StringList } from './fields/bytes-list.ts';
 export { MessageField } from './fields/message-field.ts';
 export { MessageList } from './fields/message-list.ts';
 export { BigIntList, NumberList } from './fields/scalar-lists.ts';
+export {
+  FRAGMENT_HEADER_BYTES,
+  fragmentAt,
+  fragmentCount,
+  gatherMessage,
+  MAX_FRAGMENTS,
+  Reassembler,
+  type ReassemblyOptions,
+} from './fragments.ts';
+export { Deframer, Framed, PREFIX_BYTES } from './framing.ts';
 export { high64, int64, int64Number, low64, uint64, uint64Number } from './int64.ts';
 export type { JsonValue } from './json-value.ts';
 export type { FieldDescriptor } from './layout.ts';

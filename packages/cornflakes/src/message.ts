@@ -23,6 +23,7 @@ class Root {
   readonly references: References;
   headBytes: number;
   copiedBytes: number;
+  referredBytes: number;
   extended: boolean;
 
   constructor() {
@@ -30,6 +31,7 @@ class Root {
     this.references = { count: 0, slices: [], starts: [], lengths: [] };
     this.headBytes = 0;
     this.copiedBytes = 0;
+    this.referredBytes = 0;
     this.extended = false;
   }
 }
@@ -133,13 +135,21 @@ export abstract class Message implements Gatherable {
     writer.measure(this);
     root.headBytes = writer.headBytes;
     root.copiedBytes = writer.copiedBytes;
+    root.referredBytes = writer.referredBytes;
     root.extended = writer.extended;
     return writer.headBytes + writer.copiedBytes;
   }
 
   /** Bytes of the whole message on the wire. */
   byteLength(): number {
-    return this.copiedBytes() + writer.referredBytes;
+    this.copiedBytes();
+    return this.measuredBytes;
+  }
+
+  /** Bytes of the whole message, as `copiedBytes` found it last. */
+  get measuredBytes(): number {
+    const root = this.rootState();
+    return root.headBytes + root.copiedBytes + root.referredBytes;
   }
 
   /** Writes into slices, behind their first `skipBytes`. Second pass of a push, right after `copiedBytes`. */

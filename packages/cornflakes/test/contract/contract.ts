@@ -1386,3 +1386,384 @@ export class Everything extends Message {
     if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
+
+const TICK: MessageType<Tick> = new MessageType<Tick>({
+  name: 'contract.Tick',
+  create: () => new Tick(),
+  words: 1,
+  fields: [
+    { number: 1, name: 'id', type: UINT32 },
+    { number: 2, name: 'quantity', type: INT32 },
+    { number: 3, name: 'price', type: DOUBLE },
+    { number: 4, name: 'buy', type: BOOL },
+    { number: 5, name: 'venue', type: UINT32 },
+    { number: 6, name: 'sequence', type: UINT64 },
+    { number: 7, name: 'weight', type: FLOAT },
+    { number: 8, name: 'color', type: ENUM, enum: ColorType },
+  ],
+});
+
+/** Small scalars only. */
+export class Tick extends Message {
+  static readonly type: MessageType<Tick> = TICK;
+  private _id: number;
+  private _quantity: number;
+  private _price: number;
+  private _buy: boolean;
+  private _venue: number;
+  private _sequenceLow: number;
+  private _sequenceHigh: number;
+  private _weight: number;
+  private _color: number;
+
+  constructor() {
+    super(TICK);
+    this._id = 0;
+    this._quantity = 0;
+    this._price = 0;
+    this._buy = false;
+    this._venue = 0;
+    this._sequenceLow = 0;
+    this._sequenceHigh = 0;
+    this._weight = 0;
+    this._color = 0;
+  }
+
+  /** A cleared message from the pool. */
+  static acquire(): Tick {
+    return TICK.acquire();
+  }
+
+  /** Verifies and reads; the result holds references of its own until `release`. */
+  static read(source: AnySource, options?: ReadOptions): Tick {
+    return TICK.read(source, options);
+  }
+
+  static fromJSON(json: JsonValue): Tick {
+    return TICK.fromJSON(json);
+  }
+
+  get hasId(): boolean {
+    return (this.present0 & 0x1) !== 0;
+  }
+  get id(): number {
+    return this._id;
+  }
+  set id(value: number) {
+    this._id = value >>> 0;
+    this.present0 |= 0x1;
+  }
+  clearId(): void {
+    this._id = 0;
+    this.present0 &= ~0x1;
+  }
+
+  get hasQuantity(): boolean {
+    return (this.present0 & 0x2) !== 0;
+  }
+  get quantity(): number {
+    return this._quantity;
+  }
+  set quantity(value: number) {
+    this._quantity = value | 0;
+    this.present0 |= 0x2;
+  }
+  clearQuantity(): void {
+    this._quantity = 0;
+    this.present0 &= ~0x2;
+  }
+
+  get hasPrice(): boolean {
+    return (this.present0 & 0x4) !== 0;
+  }
+  get price(): number {
+    return this._price;
+  }
+  set price(value: number) {
+    this._price = value;
+    this.present0 |= 0x4;
+  }
+  clearPrice(): void {
+    this._price = 0;
+    this.present0 &= ~0x4;
+  }
+
+  get hasBuy(): boolean {
+    return (this.present0 & 0x8) !== 0;
+  }
+  get buy(): boolean {
+    return this._buy;
+  }
+  set buy(value: boolean) {
+    this._buy = value;
+    this.present0 |= 0x8;
+  }
+  clearBuy(): void {
+    this._buy = false;
+    this.present0 &= ~0x8;
+  }
+
+  get hasVenue(): boolean {
+    return (this.present0 & 0x10) !== 0;
+  }
+  get venue(): number {
+    return this._venue;
+  }
+  set venue(value: number) {
+    this._venue = value >>> 0;
+    this.present0 |= 0x10;
+  }
+  clearVenue(): void {
+    this._venue = 0;
+    this.present0 &= ~0x10;
+  }
+
+  get hasSequence(): boolean {
+    return (this.present0 & 0x20) !== 0;
+  }
+  get sequence(): bigint {
+    return uint64(this._sequenceLow, this._sequenceHigh);
+  }
+  set sequence(value: bigint | number) {
+    this._sequenceLow = low64(value);
+    this._sequenceHigh = high64(value);
+    this.present0 |= 0x20;
+  }
+  /** `sequence` as a number, without a BigInt. @throws ERR_DEMI_UNSAFE_INTEGER beyond 2^53 */
+  get sequenceNumber(): number {
+    return uint64Number(this._sequenceLow, this._sequenceHigh);
+  }
+  clearSequence(): void {
+    this._sequenceLow = 0;
+    this._sequenceHigh = 0;
+    this.present0 &= ~0x20;
+  }
+
+  get hasWeight(): boolean {
+    return (this.present0 & 0x40) !== 0;
+  }
+  get weight(): number {
+    return this._weight;
+  }
+  set weight(value: number) {
+    this._weight = Math.fround(value);
+    this.present0 |= 0x40;
+  }
+  clearWeight(): void {
+    this._weight = 0;
+    this.present0 &= ~0x40;
+  }
+
+  get hasColor(): boolean {
+    return (this.present0 & 0x80) !== 0;
+  }
+  get color(): Color {
+    return this._color;
+  }
+  set color(value: Color) {
+    this._color = value | 0;
+    this.present0 |= 0x80;
+  }
+  clearColor(): void {
+    this._color = 0;
+    this.present0 &= ~0x80;
+  }
+
+  override clearFields(): void {
+    this._id = 0;
+    this._quantity = 0;
+    this._price = 0;
+    this._buy = false;
+    this._venue = 0;
+    this._sequenceLow = 0;
+    this._sequenceHigh = 0;
+    this._weight = 0;
+    this._color = 0;
+  }
+
+  override load(source: Source, at: number): void {
+    let p = source.enter(this, TICK, at);
+    const present0 = this.present0;
+    if (present0 & 0x1) {
+      this._id = source.u32(p);
+      p += 4;
+    }
+    if (present0 & 0x2) {
+      this._quantity = source.i32(p);
+      p += 4;
+    }
+    if (present0 & 0x4) {
+      this._price = source.f64(p);
+      p += 8;
+    }
+    if (present0 & 0x8) {
+      this._buy = source.i32(p) !== 0;
+      p += 4;
+    }
+    if (present0 & 0x10) {
+      this._venue = source.u32(p);
+      p += 4;
+    }
+    if (present0 & 0x20) {
+      this._sequenceLow = source.i32(p);
+      this._sequenceHigh = source.i32(p + 4);
+      p += 8;
+    }
+    if (present0 & 0x40) {
+      this._weight = Math.fround(source.f64(p));
+      p += 8;
+    }
+    if (present0 & 0x80) this._color = source.i32(p);
+  }
+
+  override measure(w: Writer): void {
+    w.measureHeader(this, TICK, 0);
+    w.measureEntries(this, this.present0, 0x64);
+  }
+
+  override emit(w: Writer, at: number): void {
+    const present0 = this.present0;
+    let p = w.header(this, at, TICK, 0);
+    w.u32(at + 4, present0);
+    if (present0 & 0x1) {
+      w.u32(p, this._id);
+      p += 4;
+    }
+    if (present0 & 0x2) {
+      w.u32(p, this._quantity);
+      p += 4;
+    }
+    if (present0 & 0x4) {
+      w.f64(p, this._price);
+      p += 8;
+    }
+    if (present0 & 0x8) {
+      w.u32(p, this._buy ? 1 : 0);
+      p += 4;
+    }
+    if (present0 & 0x10) {
+      w.u32(p, this._venue);
+      p += 4;
+    }
+    if (present0 & 0x20) {
+      w.u64(p, this._sequenceLow, this._sequenceHigh);
+      p += 8;
+    }
+    if (present0 & 0x40) {
+      w.f64(p, this._weight);
+      p += 8;
+    }
+    if (present0 & 0x80) {
+      w.u32(p, this._color);
+      p += 4;
+    }
+    if (this.unknown !== undefined) w.unknownRest(p, this);
+  }
+}
+
+const GET_REQ: MessageType<GetReq> = new MessageType<GetReq>({
+  name: 'contract.GetReq',
+  create: () => new GetReq(),
+  words: 1,
+  fields: [
+    { number: 1, name: 'id', type: UINT32 },
+    { number: 2, name: 'key', type: STRING },
+  ],
+});
+
+/** A get request of a key-value store. */
+export class GetReq extends Message {
+  static readonly type: MessageType<GetReq> = GET_REQ;
+  private _id: number;
+  private readonly _key: StringField;
+
+  constructor() {
+    super(GET_REQ);
+    this._id = 0;
+    this._key = new StringField();
+  }
+
+  /** A cleared message from the pool. */
+  static acquire(): GetReq {
+    return GET_REQ.acquire();
+  }
+
+  /** Verifies and reads; the result holds references of its own until `release`. */
+  static read(source: AnySource, options?: ReadOptions): GetReq {
+    return GET_REQ.read(source, options);
+  }
+
+  static fromJSON(json: JsonValue): GetReq {
+    return GET_REQ.fromJSON(json);
+  }
+
+  get hasId(): boolean {
+    return (this.present0 & 0x1) !== 0;
+  }
+  get id(): number {
+    return this._id;
+  }
+  set id(value: number) {
+    this._id = value >>> 0;
+    this.present0 |= 0x1;
+  }
+  clearId(): void {
+    this._id = 0;
+    this.present0 &= ~0x1;
+  }
+
+  get hasKey(): boolean {
+    return (this.present0 & 0x2) !== 0;
+  }
+  get key(): string {
+    return this._key.text();
+  }
+  set key(value: StringValue) {
+    this._key.set(value, this.copyThresholdBytes);
+    this.present0 |= 0x2;
+  }
+  /** Length, leases and copies of `key` without a view. */
+  get keyField(): StringField {
+    return this._key;
+  }
+  clearKey(): void {
+    this._key.clear();
+    this.present0 &= ~0x2;
+  }
+
+  override clearFields(): void {
+    this._id = 0;
+    this._key.clear();
+  }
+
+  override load(source: Source, at: number): void {
+    let p = source.enter(this, GET_REQ, at);
+    const present0 = this.present0;
+    if (present0 & 0x1) {
+      this._id = source.u32(p);
+      p += 4;
+    }
+    if (present0 & 0x2) this._key.load(source, p);
+  }
+
+  override measure(w: Writer): void {
+    w.measureHeader(this, GET_REQ, 0);
+    w.measureEntries(this, this.present0, 0x2);
+    if (this.present0 & 0x2) this._key.measure(w);
+  }
+
+  override emit(w: Writer, at: number): void {
+    const present0 = this.present0;
+    let p = w.header(this, at, GET_REQ, 0);
+    w.u32(at + 4, present0);
+    if (present0 & 0x1) {
+      w.u32(p, this._id);
+      p += 4;
+    }
+    if (present0 & 0x2) {
+      this._key.emit(w, p);
+      p += 8;
+    }
+    if (this.unknown !== undefined) w.unknownRest(p, this);
+  }
+}
