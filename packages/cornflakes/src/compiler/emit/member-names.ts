@@ -4,11 +4,15 @@
 import type { Field, MessageType, Oneof } from '../schema/model.ts';
 import { camelCase, capitalized, NameScope } from './names.ts';
 
-/** Members of the runtime's `Message`, and what a generated class declares itself. */
-const BASE_MEMBERS = (
-  'type unknown copyThresholdBytes acquire read fromJSON toJSON release clear clearFields load measure emit ' +
-  'copiedBytes write gather toBytes toIovec retain root constructor measureList byteLength lost source countLists'
-).split(' ');
+/** Members of the runtime's `Message` (member-names.test.ts compares), and what a generated class declares itself. */
+export const BASE_MEMBERS: ReadonlySet<string> = new Set(
+  (
+    'constructor type unknown lost copyThresholdBytes headerBytes measuredBytes unknownWritten isPart live root clearFields load ' +
+    'measure emit clear release tryRead rootState copiedBytes byteLength write writeOut gather toIovec toBytes toJSON ' +
+    // Static ones, and names kept for later.
+    'acquire read fromJSON source retain measureList countLists'
+  ).split(' '),
+);
 
 export interface MemberNames {
   /** The accessor's name of each field. */
