@@ -12,16 +12,17 @@ export interface Load {
 
 /** Who answers. */
 export interface System {
-  /** `catpowder`, `catnap`, `node:net`, `node:net-spin`, `node:dgram`, `node:dgram-spin`, `reflector`, `xdp-tx`. */
+  /** `catpowder`, `catnap`, `catcollar`, `node:net`, `node:net-spin`, `node:dgram`, `node:dgram-spin`, `reflector`, `xdp-tx`. */
   system: string;
   wait: 'spin' | 'adaptive' | 'interrupt';
   protocol: Protocol;
 }
 
+const OURS: readonly string[] = ['catpowder', 'catnap', 'catcollar'];
+
 /** A system's name with its way to wait, where the name does not say it. */
 export function labelOf(system: Pick<System, 'system' | 'wait'>): string {
-  const ours = system.system === 'catpowder' || system.system === 'catnap';
-  return ours ? `${system.system} ${system.wait}` : system.system;
+  return OURS.includes(system.system) ? `${system.system} ${system.wait}` : system.system;
 }
 
 const WAITS = ['spin', 'adaptive', 'interrupt'] as const;
@@ -33,6 +34,7 @@ export function systemsFor(protocol: Protocol): System[] {
   systems.push({ system: 'reflector', wait: 'spin', protocol });
   for (const wait of WAITS) systems.push({ system: 'catpowder', wait, protocol });
   for (const wait of WAITS) systems.push({ system: 'catnap', wait, protocol });
+  for (const wait of WAITS) systems.push({ system: 'catcollar', wait, protocol });
   const peer = protocol === 'tcp' ? 'node:net' : 'node:dgram';
   systems.push({ system: `${peer}-spin`, wait: 'spin', protocol });
   systems.push({ system: peer, wait: 'interrupt', protocol });
