@@ -48,6 +48,8 @@ export class PollLoop {
   /** The signal that asked to stop, or 0. */
   stopSignal: number;
   continuations: ContinuationRunner | undefined;
+  private readonly idleTurnsPerClock: number;
+  private turnsUntilClock: number;
   private readonly makeWaiter: () => Waiter;
   private waiter: Waiter | undefined;
   // Doubles that change every turn live in a typed array: 0 last work, 1 last look for signals.
@@ -63,6 +65,8 @@ export class PollLoop {
     this.stopping = false;
     this.stopSignal = 0;
     this.continuations = undefined;
+    this.idleTurnsPerClock = libraryOs.idleTurnsPerClock ?? 1;
+    this.turnsUntilClock = 0;
     this.makeWaiter = options.makeWaiter;
     this.waiter = undefined;
     this.moments = new Float64Array(2);
@@ -77,10 +81,14 @@ export class PollLoop {
     const { runtime } = libraryOs;
     counters[TURNS]!++;
     let work = libraryOs.flush();
-    runtime.clock.update();
+    if (--this.turnsUntilClock <= 0) {
+      runtime.clock.update();
+      this.turnsUntilClock = this.idleTurnsPerClock;
+    }
     work += libraryOs.poll() + runtime.timers.advance() + runtime.deferred.run();
     if (continuations !== undefined) work += continuations.runReady();
     if (work !== 0) {
+      this.turnsUntilClock = 0;
       this.moments[0] = runtime.clock.micros[0]!;
       counters[TURNS_WITH_WORK]!++;
       this.workPerTurn.record(work);

@@ -142,11 +142,12 @@ export class ReceiveRing implements SlotLender {
     this.listener.slotsReturned();
   }
 
-  /** Shows the peer what it has got back. */
-  publish(): void {
-    if (this.published === this.returned) return;
+  /** Shows the peer what it has got back, with a full barrier behind it. False: nothing new. */
+  publish(): boolean {
+    if (this.published === this.returned) return false;
     this.published = this.returned;
     Atomics.store(this.words, this.ownAt + RETURNED_HEAD, this.returned);
+    return true;
   }
 
   /** Tells the peer how many bytes to have under way at most. */

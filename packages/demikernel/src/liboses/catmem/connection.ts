@@ -173,12 +173,11 @@ export class Connection implements Watched, ReturnListener {
 
   /** The peer sees what was pushed and what was given back, and is woken if it sleeps. */
   publish(): void {
-    this.unpublished = false;
     if (this.fd < 0) return;
+    const returned = this.receiver.publish();
     const sent = this.sender.publish();
-    this.receiver.publish();
     // Slots alone wake a sleeper only if it waits for some.
-    if (sent || this.words[this.peerWantsAt] !== 0) this.ring();
+    if (sent || (returned && this.words[this.peerWantsAt] !== 0)) this.ring();
   }
 
   private ring(): void {
@@ -464,19 +463,21 @@ export class Connection implements Watched, ReturnListener {
       if (!this.hasRoom(length, i)) {
         operation.mark = i;
         this.wantSlots(true);
+        host.touch(this);
         return false;
       }
       host.pool.retain(slice.slot);
       sender.put(slice.slot, slice.offset, length, i < last ? FLAG_MORE : 0);
       operation.doneBytes += length;
-      host.touch(this);
     }
     if (operation.list !== undefined) this.pushes.remove(operation);
     const { counters } = host;
     counters[SENT_MESSAGES] = counters[SENT_MESSAGES]! + 1;
     counters[SENT_BYTES] = counters[SENT_BYTES]! + operation.doneBytes;
-    // The peer has what lies in its memory: it sees it even if we die now.
-    if ((operation.flags & PUSH_ACKED) !== 0) this.publish();
+    // An acknowledged push: the peer has what lies in its memory, even if we die now. A message that is alone on its way is
+    // likely waited for; one of many goes with the others, at the end of the turn.
+    if ((operation.flags & PUSH_ACKED) !== 0 || sender.inFlight === last + 1) this.publish();
+    else host.touch(this);
     this.finishPush(operation, 0);
     return true;
   }

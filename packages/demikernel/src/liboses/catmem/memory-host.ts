@@ -119,7 +119,7 @@ export class MemoryHost {
     this.connections = [];
     this.unpublished = [];
     this.unpublishedCount = 0;
-    this.lookedUs = 0;
+    this.lookedUs = runtime.clock.micros32;
   }
 
   add(counter: number, amount: number): void {
@@ -180,7 +180,11 @@ export class MemoryHost {
 
   flush(): number {
     const count = this.unpublishedCount;
-    for (let i = 0; i < count; i++) this.unpublished[i]!.publish();
+    for (let i = 0; i < count; i++) {
+      const connection = this.unpublished[i]!;
+      connection.unpublished = false;
+      connection.publish();
+    }
     this.unpublishedCount = 0;
     return count;
   }
@@ -200,7 +204,8 @@ export class MemoryHost {
       if (connection !== undefined) work += connection.poll();
     }
     const nowUs = this.runtime.clock.micros32;
-    if (slept || ((nowUs - this.lookedUs) | 0) >= LOOK_US) {
+    // Unsigned: whoever has not polled for half an hour is late, too.
+    if (slept || (nowUs - this.lookedUs) >>> 0 >= LOOK_US) {
       this.lookedUs = nowUs;
       work += this.look();
     }
