@@ -3,7 +3,15 @@
 export { DemiError, type Gatherable, ScatterGatherArray, Slice } from '@demikernel/memory';
 export { type Awaitable, type Coroutine, Coroutines, coroutines, type Task } from './pdpix/coroutines.ts';
 export { type AddressLike, Demikernel, type Payload } from './pdpix/demikernel.ts';
-export { type CommonOptions, LIBRARY_OSES, METRICS_NAME, type OpenOptions, open } from './pdpix/open.ts';
+export {
+  type CommonOptions,
+  LIBRARY_OSES,
+  METRICS_NAME,
+  type OpenOptions,
+  open,
+  STORAGE_LIBRARY_OSES,
+  type StorageOptions,
+} from './pdpix/open.ts';
 export { OPEN_FLAGS, OPEN_FLAGS_HELP, type OpenFlagValues, openOptions } from './pdpix/open-flags.ts';
 export { AsyncDemikernel, type CallOptions, Connection, Listener, promises } from './pdpix/promises.ts';
 export type { WaitSet } from './pdpix/wait-set.ts';

@@ -203,7 +203,7 @@ function* findTail(
   if (cut && damaged === 'refuse') return EBADMSG;
   startPosition = Math.max(startPosition, scan.startPosition);
   epoch = Math.max(epoch, scan.epoch);
-  request.ask(STORE_SYNC);
+  request.ask(STORE_SYNC, last.segment);
   store.submit(request);
   yield undefined;
   if (request.errno !== 0) return request.errno;

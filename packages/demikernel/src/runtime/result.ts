@@ -48,6 +48,7 @@ export class Result {
     this.array = array;
     this.acceptedQd = operation.acceptedQd;
     this.lengthBytes = array === undefined ? operation.doneBytes : array.lengthBytes;
+    this.position = operation.position;
     if (operation.addressed) this.address.copyFrom(operation.address);
     else this.address.setIpv4(0, 0);
   }

@@ -6,7 +6,7 @@ export const STORE_READ = 1;
 export const STORE_WRITE = 2;
 /** Asks for a segment; its number comes back in `segment`. ENOSPC when there is none. */
 export const STORE_ALLOCATE = 3;
-/** Everything written so far is durable, whoever wrote it. */
+/** Everything written so far to a segment is durable, whoever wrote it. */
 export const STORE_SYNC = 4;
 
 /** Memory that a store reads into and writes from: aligned as it wants, seen in three ways. */
@@ -78,9 +78,9 @@ export class StoreRequest {
   }
 
   /** Describes a request without data. */
-  ask(kind: number): this {
+  ask(kind: number, segment = -1): this {
     this.kind = kind;
-    this.segment = -1;
+    this.segment = segment;
     this.buffer = undefined;
     return this;
   }
