@@ -74,8 +74,6 @@ export class Ring {
   readonly words: Int32Array;
   /** Requests whose last completion has not come yet. */
   underWay: number;
-  /** Readable when completions wait and {@link sleepable} was asked before. */
-  readonly descriptor: number;
   private readonly event: EventFd;
   private readonly counters: Float64Array;
   private readonly owners: (CompletionOwner | undefined)[];
@@ -84,6 +82,8 @@ export class Ring {
   /** Owners that left with requests under way. */
   private readonly leaving: Set<number>;
   private readonly freeOwners: number[];
+  /** Somebody sleeps on the descriptor. */
+  private watched: boolean;
   private listening: boolean;
   private dispatching: boolean;
 
@@ -95,7 +95,6 @@ export class Ring {
     this.words = native.words;
     this.underWay = 0;
     this.event = new EventFd();
-    this.descriptor = this.event.fd;
     const failed = native.registerEvent(this.event.fd);
     if (failed < 0) {
       this.event.close();
@@ -108,6 +107,7 @@ export class Ring {
     this.pending = new Int32Array(64);
     this.leaving = new Set();
     this.freeOwners = [];
+    this.watched = false;
     this.listening = false;
     this.dispatching = false;
   }
@@ -269,10 +269,16 @@ export class Ring {
 
   // ---- waiting ----
 
-  /** Whether nothing is to be done, so that the thread may sleep on {@link descriptor}, which from now on hears. */
+  /** Readable when completions wait and {@link sleepable} was asked before. From the first look on that costs system calls. */
+  get descriptor(): number {
+    this.watched = true;
+    return this.event.fd;
+  }
+
+  /** Whether nothing is to be done, so that the thread may sleep; {@link descriptor} hears from now on. */
   sleepable(): boolean {
     const { native } = this;
-    if (!this.listening) {
+    if (this.watched && !this.listening) {
       this.listening = true;
       native.setEventSignals(true);
     }

@@ -4,7 +4,7 @@
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics } from 'node:v8';
 import { coroutines } from '../../src/pdpix/coroutines.ts';
-import { connectedPair, openCatnap } from '../liboses/catnap-stage.ts';
+import { connectedPair, openCatnap } from '../liboses/socket-stage.ts';
 import { stage, stubOf } from '../runtime/stub-library-os.ts';
 
 declare const gc: () => void;

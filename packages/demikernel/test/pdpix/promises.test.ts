@@ -8,7 +8,7 @@ import { coroutines } from '../../src/pdpix/coroutines.ts';
 import { type AsyncDemikernel, promises } from '../../src/pdpix/promises.ts';
 import { ECANCELED } from '../../src/runtime/errno.ts';
 import type { WaitMode } from '../../src/runtime/poll-loop.ts';
-import { openCatnap } from '../liboses/catnap-stage.ts';
+import { openCatnap } from '../liboses/socket-stage.ts';
 import { stage, stubOf } from '../runtime/stub-library-os.ts';
 
 /** Runs a test on Catnap in a wait mode; afterwards nothing may be left. */
@@ -224,7 +224,7 @@ test('an exception out of a turn is Node’s to handle, and the loop goes on', {
 
 /** Runs a module body in a process of its own. */
 function runAlone(mode: WaitMode, body: string): { status: number | null; output: string } {
-  const stagePath = new URL('../liboses/catnap-stage.js', import.meta.url).href;
+  const stagePath = new URL('../liboses/socket-stage.js', import.meta.url).href;
   const promisesPath = new URL('../../src/pdpix/promises.js', import.meta.url).href;
   const source = `
     import { openCatnap } from ${JSON.stringify(stagePath)};

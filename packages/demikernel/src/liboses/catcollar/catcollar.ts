@@ -43,7 +43,6 @@ class Catcollar implements LibraryOs {
   readonly runtime: Runtime;
   readonly pool: SlotPool;
   readonly sliceBytes: number;
-  readonly descriptors: readonly number[];
   private readonly host: RingHost;
 
   constructor(runtime: Runtime, pool: SlotPool, host: RingHost) {
@@ -52,12 +51,15 @@ class Catcollar implements LibraryOs {
     this.pool = pool;
     this.sliceBytes = pool.capacityBytes;
     this.host = host;
-    this.descriptors = [host.ring.descriptor];
   }
 
   /** For the storage that shares the ring. */
   get ring(): Ring {
     return this.host.ring;
+  }
+
+  get descriptors(): readonly number[] {
+    return [this.host.ring.descriptor];
   }
 
   createSocket(type: SocketType): Queue {

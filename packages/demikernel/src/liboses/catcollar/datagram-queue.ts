@@ -124,7 +124,7 @@ export class DatagramQueue extends KernelQueue<RingHost> implements CompletionOw
 
   override connect(operation: Operation): void {
     let errno = this.suit(operation.address);
-    if (errno === 0) errno = -connectSocket(this.fd, this.host.scratch);
+    if (errno === 0) errno = -connectSocket(this.fd, this.host.scratch) | 0;
     if (errno === 0) {
       this.remoteName.copyFrom(operation.address);
       // The wildcard gives way to the address of the interface that leads there.

@@ -1,7 +1,8 @@
-// Catnap for tests: opened over this machine's loopback, closed with a check that nothing is left behind.
+// Library OSes over kernel sockets for tests: opened over this machine's loopback, closed with a check that nothing is left behind.
 
 import assert from 'node:assert/strict';
 import { openDescriptors, POLLIN, PollSet } from '@demikernel/native/kernel';
+import { type CatcollarOptions, createCatcollar } from '../../src/liboses/catcollar/catcollar.ts';
 import { type CatnapOptions, createCatnap } from '../../src/liboses/catnap/catnap.ts';
 import { Demikernel } from '../../src/pdpix/demikernel.ts';
 import { MonotonicClock } from '../../src/runtime/monotonic-clock.ts';
@@ -37,22 +38,49 @@ class DescriptorWaiter implements Waiter {
   }
 }
 
-export function openCatnap(options: CatnapOptions = {}, mode: WaitMode = 'interrupt'): Demikernel {
+export type SocketOptions = CatnapOptions & CatcollarOptions;
+
+/** One of the library OSes, for tests that all of them pass. */
+export interface SocketStage {
+  readonly name: 'catnap' | 'catcollar';
+  open(options?: SocketOptions, mode?: WaitMode): Demikernel;
+  /** Runs a test on a fresh one; afterwards every operation, slot and descriptor must be back. */
+  on(test: (os: Demikernel) => void, options?: SocketOptions, mode?: WaitMode): () => void;
+}
+
+export function openCatnap(options: SocketOptions = {}, mode: WaitMode = 'interrupt'): Demikernel {
+  return openSockets('catnap', options, mode);
+}
+
+export function openSockets(
+  name: SocketStage['name'],
+  options: SocketOptions = {},
+  mode: WaitMode = 'interrupt',
+): Demikernel {
   const clock = new MonotonicClock();
   const runtime = new Runtime({ clock, random: new SystemRandom(), operations: 4096, queues: 1024 });
-  const library = createCatnap(runtime, { memoryBytes: 8 * 1024 * 1024, ...options });
+  const create = name === 'catnap' ? createCatnap : createCatcollar;
+  const library = create(runtime, { memoryBytes: 8 * 1024 * 1024, ...options });
   return new Demikernel(library, { mode, makeWaiter: () => new DescriptorWaiter(library.descriptors) });
 }
 
-/** Runs a test on a fresh Catnap; afterwards every operation, slot and descriptor must be back. */
-export function onCatnap(
+export function socketStage(name: SocketStage['name']): SocketStage {
+  return {
+    name,
+    open: (options, mode) => openSockets(name, options, mode),
+    on: (test, options, mode) => onSockets(name, test, options, mode),
+  };
+}
+
+function onSockets(
+  name: SocketStage['name'],
   test: (os: Demikernel) => void,
-  options: CatnapOptions = {},
+  options: SocketOptions = {},
   mode?: WaitMode,
 ): () => void {
   return () => {
     const before = openDescriptors().size;
-    const os = openCatnap(options, mode);
+    const os = openSockets(name, options, mode);
     const { runtime, pool } = os.libraryOs;
     const free = pool.freeSlots;
     try {
