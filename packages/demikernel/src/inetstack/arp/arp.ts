@@ -84,6 +84,9 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   private readonly source: NeighbourSource | undefined;
   private readonly table: FlowTable<Neighbour>;
   private readonly capacity: number;
+  /** Neighbours of the table that frames cannot be sent to: asked for, given up, or not asked for yet. */
+  private unresolved: number;
+  private readonly maximumUnresolved: number;
   private readonly retryUs: number;
   private readonly attempts: number;
   private readonly reachableUs: number;
@@ -109,6 +112,8 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     this.counters = runtime.metrics.counters('arp', ARP_COUNTERS);
     this.table = new FlowTable<Neighbour>(runtime.random.int32());
     this.capacity = options.neighbours ?? 1024;
+    this.unresolved = 0;
+    this.maximumUnresolved = Math.max(1, this.capacity >> 1);
     this.retryUs = options.retryUs ?? 100_000;
     this.attempts = options.attempts ?? 5;
     this.reachableUs = options.reachableUs ?? 60_000_000;
@@ -125,17 +130,37 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     return this.table.count;
   }
 
-  /** The neighbour of an address of the link, made when it is not there; `undefined` when the table is full of used ones. */
+  /**
+   * Whether strangers have made us ask for as many neighbours as they may: half of those that may be unresolved at once, the
+   * rest being for whom we ourselves want. What an unknown host of the link gets then must do without the table.
+   */
+  get crowded(): boolean {
+    return this.unresolved >= (this.maximumUnresolved + 1) >> 1;
+  }
+
+  /** The neighbour of an address of the link if the table has it; nothing is made, nobody is asked. */
+  known(address: number): Neighbour | undefined {
+    return this.table.get(address | 0, 0);
+  }
+
+  /** The neighbour of an address of the link, made when it is not there; `undefined` when there is no room for it. */
   neighbour(address: number): Neighbour | undefined {
     const known = this.table.get(address | 0, 0);
     if (known !== undefined) return known;
-    if (this.table.count >= this.capacity && !this.evict()) {
+    if (!this.hasRoom()) {
       this.counters[TABLE_FULL]!++;
       return undefined;
     }
     const neighbour = new Neighbour(address | 0, this);
     this.table.set(address | 0, 0, neighbour);
+    this.unresolved++;
     return neighbour;
+  }
+
+  /** Room for one more that is not resolved yet: by nobody's going who answers and is made use of. */
+  private hasRoom(): boolean {
+    if (this.unresolved >= this.maximumUnresolved) return this.evict(isIdleAndUnresolved);
+    return this.table.count < this.capacity || this.evict(isIdleAndUnresolved) || this.evict(isIdleAndUnused);
   }
 
   /** Enters a neighbour that never ages. */
@@ -143,6 +168,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     const neighbour = this.neighbour(address);
     if (neighbour === undefined) return undefined;
     this.runtime.timers.cancel(neighbour.timer);
+    if (!neighbour.ready) this.unresolved--;
     neighbour.learn(macHighOf(mac), macLowOf(mac), NEIGHBOUR_PERMANENT);
     this.wake(neighbour, 0);
     return neighbour;
@@ -221,16 +247,20 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   private update(address: number, macHigh: number, macLow: number, create: boolean): void {
     let neighbour = this.table.get(address, 0);
     if (neighbour === undefined) {
-      if (!create || this.table.count >= this.capacity) {
+      // Who asks for us is a station that is there, and comes before those that may not be; not before its equals.
+      if (!create || (this.table.count >= this.capacity && !this.evict(isIdleAndUnresolved))) {
         this.counters[UNSOLICITED_IGNORED]!++;
         return;
       }
-      neighbour = this.neighbour(address)!;
+      neighbour = new Neighbour(address, this);
+      this.table.set(address, 0, neighbour);
+      this.unresolved++;
     }
     if (neighbour.state !== NEIGHBOUR_PERMANENT) this.confirm(neighbour, macHigh, macLow);
   }
 
   private confirm(neighbour: Neighbour, macHigh: number, macLow: number): void {
+    if (!neighbour.ready) this.unresolved--;
     neighbour.learn(macHigh, macLow, NEIGHBOUR_REACHABLE);
     neighbour.used = neighbour.waiters.length > 0;
     this.runtime.timers.arm(neighbour.timer, this.reachableUs);
@@ -311,6 +341,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   private fail(neighbour: Neighbour): void {
     this.counters[FAILURES]!++;
     neighbour.state = NEIGHBOUR_FAILED;
+    if (neighbour.ready) this.unresolved++;
     neighbour.ready = false;
     this.runtime.timers.arm(neighbour.timer, this.holdDownUs);
     this.wake(neighbour, EHOSTUNREACH);
@@ -327,18 +358,18 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
 
   private forget(neighbour: Neighbour): void {
     this.runtime.timers.cancel(neighbour.timer);
+    if (this.table.get(neighbour.address, 0) === neighbour) {
+      this.table.delete(neighbour.address, 0);
+      if (!neighbour.ready) this.unresolved--;
+    }
     neighbour.state = NEIGHBOUR_UNKNOWN;
     neighbour.ready = false;
-    if (this.table.get(neighbour.address, 0) === neighbour) this.table.delete(neighbour.address, 0);
   }
 
-  /** Makes room: drops a neighbour that nobody waits for, and nobody has used lately if there is one in sight. */
-  private evict(): boolean {
+  /** Makes room: drops a neighbour that may go, if there is one in sight. */
+  private evict(mayGo: (neighbour: Neighbour) => boolean): boolean {
     // Somewhere in the table, and not the best of all: strangers decide how often this runs.
-    const start = this.runtime.random.int32();
-    const victim =
-      this.table.findFrom(start, EVICTION_PLACES, neighbour => isIdle(neighbour) && !neighbour.used) ??
-      this.table.findFrom(start, EVICTION_PLACES, isIdle);
+    const victim = this.table.findFrom(this.runtime.random.int32(), EVICTION_PLACES, mayGo);
     if (victim === undefined) return false;
     this.counters[EVICTED]!++;
     this.forget(victim);
@@ -385,8 +416,12 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   }
 }
 
-function isIdle(neighbour: Neighbour): boolean {
-  return neighbour.waiters.length === 0 && neighbour.state !== NEIGHBOUR_PERMANENT;
+function isIdleAndUnresolved(neighbour: Neighbour): boolean {
+  return !neighbour.ready && neighbour.waiters.length === 0;
+}
+
+function isIdleAndUnused(neighbour: Neighbour): boolean {
+  return !neighbour.used && neighbour.waiters.length === 0 && neighbour.state !== NEIGHBOUR_PERMANENT;
 }
 
 function removeWaiter(waiters: NeighbourWaiter[], route: Route, listener: RouteListener): void {

@@ -247,6 +247,8 @@ export class Icmp {
   /** The route to a host if a message of this length can leave now; otherwise its neighbour is asked for. */
   private sendableTo(destination: number, lengthBytes: number): Route | undefined {
     const { output } = this;
+    // Strangers make us ask for so many neighbours and no more.
+    if (output.crowded && !output.reaches(destination)) return undefined;
     const route = output.route(destination, 0);
     if (route === undefined || route.broadcast || lengthBytes + 20 > route.mtuBytes) return undefined;
     if (!route.ready) {

@@ -4,6 +4,7 @@ import type { SlotPool } from '@demikernel/memory';
 import { RX_CHECKSUM_VALID } from '../../runtime/packet-device.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { foldChecksum, sumBytes } from '../checksum.ts';
+import { ETHERNET_HEADER_BYTES } from '../ethernet.ts';
 import { copyBytes } from '../frame-builder.ts';
 import type { Icmp } from '../icmp/icmp.ts';
 import { RX_LOOPBACK } from '../loopback.ts';
@@ -224,11 +225,20 @@ export class Ipv4Input {
     const { pool } = this;
     const headerBytes = whole.offset[0]! - whole.ipOffset;
     const bytes = pool.region.bytes;
-    const fits = pool.headroomBytes + headerBytes + whole.totalBytes <= pool.slotSizeBytes;
+    const start = Math.max(pool.headroomBytes, ETHERNET_HEADER_BYTES);
+    const fits = start + headerBytes + whole.totalBytes <= pool.slotSizeBytes;
     const slot = fits ? pool.allocSlot() : -1;
     if (slot < 0) this.counters[fits ? NO_SLOT : TOO_LARGE_TO_JOIN]!++;
-    const ipOffset = pool.slotOffset(Math.max(slot, 0)) + pool.headroomBytes;
-    if (slot >= 0) copyBytes(bytes, ipOffset, whole.ipOffset, headerBytes);
+    const ipOffset = pool.slotOffset(Math.max(slot, 0)) + start;
+    // The frame's header goes along: TCP may answer to the station that it names.
+    if (slot >= 0) {
+      copyBytes(
+        bytes,
+        ipOffset - ETHERNET_HEADER_BYTES,
+        whole.ipOffset - ETHERNET_HEADER_BYTES,
+        headerBytes + ETHERNET_HEADER_BYTES,
+      );
+    }
     for (let i = 0; i < whole.count; i++) {
       const offset = whole.offset[i]!;
       if (slot >= 0) copyBytes(bytes, ipOffset + headerBytes + whole.place[i]!, offset, whole.length[i]!);

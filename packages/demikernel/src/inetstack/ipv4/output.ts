@@ -54,6 +54,29 @@ export class Ipv4Output {
     return route;
   }
 
+  /**
+   * The way back to the sender of a packet, for one answer at once: no neighbour is asked for, nothing is remembered.
+   *
+   * @param to the packet's source @param from its destination, an address of ours
+   * @param ipOffset where the packet's header begins, the frame's in front of it; -1 when it is gone
+   * @returns a route that is ready, and good until the next call; `undefined` when there is no way
+   */
+  back(to: number, from: number, ipOffset: number): Route | undefined {
+    const { view } = this;
+    if (ipOffset < 0) return this.routing.back(to, from, 0, 0);
+    return this.routing.back(to, from, view.getInt32(ipOffset - 8), view.getUint16(ipOffset - 4));
+  }
+
+  /** Whether packets to a host could leave now, without asking for a neighbour. */
+  reaches(destination: number): boolean {
+    return this.routing.reaches(destination);
+  }
+
+  /** Whether strangers have to be answered by {@link Ipv4Output.back}, because too many neighbours are asked for already. */
+  get crowded(): boolean {
+    return this.arp.crowded;
+  }
+
   /** Calls the listener once, later, when the route is ready or nobody answers. */
   resolve(route: Route, listener: RouteListener): void {
     this.arp.resolve(route, listener);

@@ -7,10 +7,10 @@ export const TIME_TO_LIVE = 64;
 
 /** Everything a packet to `destination` needs from below. Transports keep it as long as they like. */
 export class Route {
-  /** Where packets go; int32. */
-  readonly destination: number;
-  /** Our address on the way there; int32. */
-  readonly source: number;
+  /** Where packets go; int32. Changes in no route but {@link Routing.back}'s own. */
+  destination: number;
+  /** Our address on the way there; int32. As `destination`. */
+  source: number;
   /** Largest IP packet on the path in bytes, header included; lowered by path MTU discovery (RFC 1191). */
   mtuBytes: number;
   /** Who the packets are handed to; replaced when the table has dropped and found it again. */
@@ -18,7 +18,7 @@ export class Route {
   /** The destination is a broadcast address. */
   readonly broadcast: boolean;
   /** Sum of the header's constant words: version, flags, TTL, addresses. */
-  readonly headerSum: number;
+  headerSum: number;
   /** Identification of the next datagram that is cut into fragments. */
   identification: number;
 
@@ -32,22 +32,34 @@ export class Route {
     this.destination = destination;
     this.source = source;
     this.neighbour = neighbour;
-    this.headerSum =
-      0x4500 +
-      (TIME_TO_LIVE << 8) +
-      (source >>> 16) +
-      (source & 0xffff) +
-      (destination >>> 16) +
-      (destination & 0xffff);
+    this.headerSum = constantSum(destination, source);
     this.mtuBytes = mtuBytes;
     this.broadcast = broadcast;
     this.identification = 0;
+  }
+
+  /** Points the route elsewhere, with the neighbour it has. */
+  turn(destination: number, source: number): void {
+    this.destination = destination;
+    this.source = source;
+    this.headerSum = constantSum(destination, source);
   }
 
   /** Whether a frame can be sent now; if not, `Ipv4Output.resolve`. */
   get ready(): boolean {
     return this.neighbour.ready;
   }
+}
+
+function constantSum(destination: number, source: number): number {
+  return (
+    0x4500 +
+    (TIME_TO_LIVE << 8) +
+    (source >>> 16) +
+    (source & 0xffff) +
+    (destination >>> 16) +
+    (destination & 0xffff)
+  );
 }
 
 /** Who waits for a route to become ready. */

@@ -5,7 +5,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
 import type { Arp } from '../arp/arp.ts';
 import { NEIGHBOUR_PERMANENT, Neighbour } from '../arp/neighbour.ts';
-import { macHighOf, macLowOf } from '../ethernet.ts';
+import { GROUP_BIT, macHighOf, macLowOf } from '../ethernet.ts';
 import { FlowTable } from '../flow-table.ts';
 import { largestPacketBytes } from '../frame-builder.ts';
 import { Route } from './route.ts';
@@ -53,6 +53,9 @@ export class Routing implements TimerOwner {
   private readonly everybody: Neighbour;
   private readonly ourselves: Neighbour;
   private readonly cache: FlowTable<Route>;
+  /** The one route of {@link Routing.back}, and its neighbour: the sender of a frame. */
+  private readonly backRoute: Route;
+  private readonly sender: Neighbour;
   private readonly lowered: Set<Route>;
   private readonly mtuTimer: Timer;
 
@@ -72,6 +75,8 @@ export class Routing implements TimerOwner {
     this.ourselves = new Neighbour(this.address, arp);
     this.ourselves.learn(macHighOf(device.macAddress), macLowOf(device.macAddress), NEIGHBOUR_PERMANENT);
     this.cache = new FlowTable<Route>(runtime.random.int32());
+    this.sender = new Neighbour(0, arp);
+    this.backRoute = new Route(0, this.address, this.mtuBytes, this.sender, false);
     this.lowered = new Set();
     this.mtuTimer = new Timer(this, 0);
   }
@@ -87,6 +92,53 @@ export class Routing implements TimerOwner {
     return known === undefined ? this.make(destination) : known;
   }
 
+  /**
+   * The way back to whoever has sent a packet, for one answer: nothing is made for it, nobody is asked, and it is good until
+   * the next call. Where the neighbour is not known it is the station that the frame came from.
+   *
+   * @param senderHigh source of the frame, first four bytes; 0 and 0 when there is no frame
+   * @param senderLow the last two
+   * @returns `undefined` when the address has no place here, or no neighbour is known
+   */
+  back(to: number, from: number, senderHigh: number, senderLow: number): Route | undefined {
+    const known = this.cache.get(to, 0);
+    if (known?.ready && known.source === from) return known;
+    const hop = this.nextHop(to);
+    if (hop === 0) return undefined;
+    const neighbour = hop === this.address ? this.ourselves : this.arp.known(hop);
+    const route = this.backRoute;
+    if (neighbour?.ready) route.neighbour = neighbour;
+    else {
+      // A group address is no station's: an answer there would go to all of them.
+      if ((senderHigh & GROUP_BIT) !== 0 || (senderHigh | senderLow) === 0) return undefined;
+      this.sender.learn(senderHigh, senderLow, NEIGHBOUR_PERMANENT);
+      route.neighbour = this.sender;
+    }
+    route.turn(to, from);
+    return route;
+  }
+
+  /** Whether the neighbour that packets to a host are handed to is known now; nobody is asked. */
+  reaches(destination: number): boolean {
+    const hop = this.nextHop(destination);
+    return hop === this.address || (hop !== 0 && this.arp.known(hop)?.ready === true);
+  }
+
+  /** The address of the link that packets to a host are handed to; 0 when there is none. */
+  private nextHop(destination: number): number {
+    const first = destination >>> 24;
+    if (destination === this.address || first === 127) return this.address;
+    // "This network", multicast and the reserved class have no route here (RFC 1122 section 3.2.1.3).
+    if (first === 0 || first >= 224 || this.isBroadcast(destination)) return 0;
+    if ((destination & this.mask) === this.network) return destination;
+    const { statics } = this;
+    for (let i = 0; i < statics.length; i++) {
+      const route = statics[i]!;
+      if (((destination ^ route.destination) & netmask(route.prefixLength)) === 0) return route.gateway;
+    }
+    return 0;
+  }
+
   private make(destination: number): Route | undefined {
     const neighbour = this.choose(destination);
     if (neighbour === undefined) return undefined;
@@ -99,18 +151,10 @@ export class Routing implements TimerOwner {
   }
 
   private choose(destination: number): Neighbour | undefined {
-    const first = destination >>> 24;
-    if (destination === this.address || first === 127) return this.ourselves;
-    if (this.isBroadcast(destination)) return this.everybody;
-    // "This network", multicast and the reserved class have no route here (RFC 1122 section 3.2.1.3).
-    if (first === 0 || first >= 224) return undefined;
-    if ((destination & this.mask) === this.network) return this.arp.neighbour(destination);
-    for (const route of this.statics) {
-      if (((destination ^ route.destination) & netmask(route.prefixLength)) === 0) {
-        return this.arp.neighbour(route.gateway);
-      }
-    }
-    return undefined;
+    if (destination !== this.address && this.isBroadcast(destination)) return this.everybody;
+    const hop = this.nextHop(destination);
+    if (hop === 0) return undefined;
+    return hop === this.address ? this.ourselves : this.arp.neighbour(hop);
   }
 
   private evict(): void {

@@ -46,6 +46,9 @@ export const ORPHAN_ABORTED = 42;
 export const TIMED_OUT = 43;
 export const PATH_MTU_LOWERED = 44;
 export const ICMP_IGNORED = 45;
+export const COOKIE_SENT = 46;
+export const COOKIE_TAKEN = 47;
+export const COOKIE_BAD = 48;
 
 export const TCP_COUNTERS = [
   'received',
@@ -94,6 +97,9 @@ export const TCP_COUNTERS = [
   'timedOut',
   'pathMtuLowered',
   'icmpIgnored',
+  'synCookieSent',
+  'synCookieTaken',
+  'synCookieBad',
 ] as const;
 
 /** Adds one to a counter. */

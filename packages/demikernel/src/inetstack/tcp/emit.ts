@@ -1,7 +1,7 @@
 // Segments leave here: headers, options, window and checksum are written, the frame goes to the device.
 // Which segment, and when, is transmit.ts.
 
-import { foldChecksum, foldSum, sumBytes, swapSum } from '../checksum.ts';
+import { foldChecksum, foldSum, pseudoHeaderSum, sumBytes, swapSum } from '../checksum.ts';
 import { LINK_HEADERS_BYTES } from '../ipv4/output.ts';
 import type { Route } from '../ipv4/route.ts';
 import type { TcpConnection } from './connection.ts';
@@ -10,6 +10,8 @@ import { synOptionBytes, writeSynOptions } from './options.ts';
 import {
   ACK,
   IPPROTO_TCP,
+  type Segment,
+  SYN,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_BYTES,
   TIMESTAMP_BYTES,
@@ -214,6 +216,43 @@ export function emitBare(
     IPPROTO_TCP +
     TCP_HEADER_BYTES;
   finish(layer, route, start, TCP_HEADER_BYTES, 0, sumBytes(view, at, TCP_HEADER_BYTES, pseudo), pseudo);
+  return true;
+}
+
+/**
+ * Sends the SYN-ACK of a connection that does not exist yet: everything there is to know about it is in the segment that it
+ * answers, and in `iss` and `tsVal`.
+ *
+ * @param windowScale our scale; -1 for none
+ */
+export function emitCookie(
+  layer: TcpLayer,
+  route: Route,
+  s: Segment,
+  iss: number,
+  window: number,
+  windowScale: number,
+  sack: boolean,
+  tsVal: number,
+): boolean {
+  const timestamps = tsVal !== 0;
+  const headerBytes = TCP_HEADER_BYTES + synOptionBytes(windowScale, sack, timestamps);
+  const start = layer.builder.bare(LINK_HEADERS_BYTES + headerBytes);
+  if (start < 0) {
+    count(layer.counters, NO_SLOT);
+    return false;
+  }
+  const view = layer.view;
+  const at = start + LINK_HEADERS_BYTES;
+  view.setInt32(at, (s.destinationPort << 16) | s.sourcePort);
+  view.setInt32(at + 4, iss);
+  view.setInt32(at + 8, (s.seq + 1) | 0);
+  view.setInt32(at + 12, (headerBytes << 26) | ((SYN | ACK) << 16) | window);
+  view.setInt32(at + 16, 0);
+  const mss = layer.advertisedMss(route);
+  writeSynOptions(view, at + TCP_HEADER_BYTES, mss, windowScale, sack, timestamps, tsVal, s.tsVal);
+  const pseudo = pseudoHeaderSum(route.source, route.destination, IPPROTO_TCP, headerBytes);
+  finish(layer, route, start, headerBytes, 0, sumBytes(view, at, headerBytes, pseudo), pseudo);
   return true;
 }
 

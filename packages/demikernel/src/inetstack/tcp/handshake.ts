@@ -29,9 +29,7 @@ export function prepareOffer(layer: TcpLayer, c: TcpConnection): void {
   c.wsEnabled = configuration.windowScaling ? 1 : 0;
   c.tsEnabled = configuration.timestamps ? 1 : 0;
   c.sackEnabled = configuration.selectiveAcks ? 1 : 0;
-  let scale = 0;
-  while (scale < MAX_WINDOW_SCALE && c.receiveBufferBytes >> scale > 0xffff) scale++;
-  c.rcvScale = c.wsEnabled !== 0 ? scale : 0;
+  c.rcvScale = c.wsEnabled !== 0 ? windowScaleOf(c.receiveBufferBytes) : 0;
   c.tsOffset = layer.sequences.timestampOffset(c.localAddress, c.localPort, c.remoteAddress, c.remotePort);
   c.iss = layer.sequences.sequence(c.localAddress, c.localPort, c.remoteAddress, c.remotePort);
   c.sndUna = c.iss;
@@ -41,6 +39,13 @@ export function prepareOffer(layer: TcpLayer, c: TcpConnection): void {
   c.rtoUs = configuration.initialRtoUs;
   c.lastReceiveMs = layer.nowMs;
   c.lastSendMs = layer.nowMs;
+}
+
+/** The shift that lets a window of so many bytes be told (RFC 7323 section 2.3). */
+export function windowScaleOf(bytes: number): number {
+  let scale = 0;
+  while (scale < MAX_WINDOW_SCALE && bytes >> scale > 0xffff) scale++;
+  return scale;
 }
 
 /** Takes the peer's SYN: its sequence number and options. */

@@ -21,6 +21,9 @@ export class TcpListener {
   readonly halfOpen: ConnectionList;
   readonly waiting: ConnectionList;
   readonly accepts: OperationList;
+  /** Until when, in seconds of the layer's clock, an acknowledgement may bring a cookie back; `cookies` 0: none was sent. */
+  cookies: number;
+  cookiesUntilSeconds: number;
 
   constructor(
     layer: TcpLayer,
@@ -37,6 +40,8 @@ export class TcpListener {
     this.halfOpen = new ConnectionList();
     this.waiting = new ConnectionList();
     this.accepts = new OperationList();
+    this.cookies = 0;
+    this.cookiesUntilSeconds = 0;
   }
 
   /** Whether one more connection can be established. */

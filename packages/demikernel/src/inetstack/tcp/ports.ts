@@ -3,7 +3,13 @@
 import { EADDRINUSE, EADDRNOTAVAIL } from '../../runtime/errno.ts';
 import type { Random } from '../../runtime/random.ts';
 import type { PortReservation } from '../port-reservation.ts';
+import type { Demultiplexer } from './demultiplexer.ts';
 import { IPPROTO_TCP } from './segment.ts';
+
+/** Ports that one search for a connection's looks at: a few tens of microseconds. */
+export const MAX_PROBES = 256;
+/** Destinations share this many places (as bits) to go on from. */
+const STEP_BITS = 8;
 
 /** Reference counts per port: one for each binding and each connection. */
 export class Ports {
@@ -14,6 +20,8 @@ export class Ports {
   private readonly reservation: PortReservation | undefined;
   private readonly first: number;
   private readonly last: number;
+  /** How far destinations have come from where they began. */
+  private readonly steps: Int32Array;
 
   constructor(random: Random, first: number, last: number, reservation: PortReservation | undefined) {
     this.uses = new Map();
@@ -22,6 +30,8 @@ export class Ports {
     this.first = first;
     this.last = last;
     this.reservation = reservation;
+    this.steps = new Int32Array(1 << STEP_BITS);
+    for (let i = 0; i < this.steps.length; i++) this.steps[i] = random.below(last - first + 1);
   }
 
   /** Whether a binding or a connection uses the port. */
@@ -96,23 +106,51 @@ export class Ports {
   }
 
   /**
-   * A port for a connection: double hashing (RFC 6056 section 3.3.4) spreads destinations, `taken` says whether the
-   * four-tuple is free.
+   * A port for a connection: double hashing (RFC 6056 section 3.3.4). Destinations begin at places that nobody can guess, and
+   * each goes on behind the port that it was given last, so that what has been in use for longest is tried first. A search
+   * that looks at {@link MAX_PROBES} ports in vain fails, and the next one goes on where it ended.
    *
-   * @param offset keyed hash of the destination
+   * @param hash keyed hash of our address and the destination, 31 bits
    * @returns the port, of which one use has been taken, or a negative errno
    */
-  connect(offset: number, taken: (port: number) => boolean): number {
-    const span = this.last - this.first + 1;
-    const start = (offset + this.random.below(span)) % span;
+  connect(
+    demultiplexer: Demultiplexer,
+    localAddress: number,
+    remoteAddress: number,
+    remotePort: number,
+    hash: number,
+  ): number {
+    const { first, last, steps, bindings } = this;
+    const span = last - first + 1;
+    const bucket = hash >>> (31 - STEP_BITS);
+    const start = (hash % span) + steps[bucket]!;
+    const probes = Math.min(span, MAX_PROBES);
     let failed = EADDRNOTAVAIL;
-    for (let i = 0; i < span; i++) {
-      const port = this.first + ((start + i) % span);
-      if (this.bindings.has(port) || taken(port)) continue;
+    for (let i = 0; i < probes; i++) {
+      const port = first + ((start + i) % span);
+      if (bindings.has(port) || isTaken(demultiplexer, localAddress, port, remoteAddress, remotePort))
+        continue;
       const errno = this.retain(port);
-      if (errno === 0) return port;
+      if (errno === 0) {
+        steps[bucket] = (steps[bucket]! + i + 1) % span;
+        return port;
+      }
       failed = errno;
     }
+    steps[bucket] = (steps[bucket]! + probes) % span;
     return -failed;
   }
+}
+
+/** Whether a connection with this four-tuple cannot be made. */
+export function isTaken(
+  demultiplexer: Demultiplexer,
+  localAddress: number,
+  localPort: number,
+  remoteAddress: number,
+  remotePort: number,
+): boolean {
+  // A connection to itself works in theory (simultaneous open) and never in practice.
+  if (remoteAddress === localAddress && localPort === remotePort) return true;
+  return demultiplexer.find(remoteAddress, localAddress, (localPort << 16) | remotePort) !== undefined;
 }

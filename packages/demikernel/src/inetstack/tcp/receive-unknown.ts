@@ -1,6 +1,8 @@
-// Segments that belong to no connection: a SYN for a listener, or something to reset (RFC 9293 sections 3.10.7.1, .2).
+// Segments that belong to no connection: a SYN for a listener, a cookie that comes back, or something to reset (RFC 9293
+// sections 3.10.7.1, .2). How cookies are answered and opened is cookie-handshake.ts.
 
 import { TcpConnection } from './connection.ts';
+import { answerWithCookie, connectionOfCookie, openCookie } from './cookie-handshake.ts';
 import {
   count,
   DROP_ACCEPT_QUEUE_FULL,
@@ -23,33 +25,43 @@ import { markReady } from './transmit.ts';
 /** How far a new connection begins behind the old one's last byte when its four-tuple is used again. */
 const REUSE_DISTANCE = 65_537;
 
-/** @param above where the last connection of this four-tuple ended: the new one begins behind it (RFC 9293 3.6.1) */
+/**
+ * @param ipOffset where the packet's IPv4 header begins; -1 when it is not known any more
+ * @param above where the last connection of this four-tuple ended: the new one begins behind it (RFC 9293 3.6.1)
+ * @returns a connection that a cookie has opened: the segment is the first of it
+ */
 export function receiveUnknown(
   layer: TcpLayer,
   s: Segment,
   source: number,
   destination: number,
+  ipOffset: number,
   above?: number,
-): void {
+): TcpConnection | undefined {
   const { counters } = layer;
   if ((s.flags & RST) !== 0) {
     count(counters, DROP_NO_CONNECTION);
-    return;
+    return undefined;
   }
   const listener = layer.findListener(destination, s.destinationPort);
-  if (listener !== undefined && (s.flags & (SYN | ACK)) === SYN && s.sourcePort !== 0) {
-    receiveSyn(layer, listener, s, source, destination, above);
-    return;
+  if (listener !== undefined && s.sourcePort !== 0) {
+    const opening = s.flags & (SYN | ACK);
+    if (opening === SYN) {
+      receiveSyn(layer, listener, s, source, destination, ipOffset, above);
+      return undefined;
+    }
+    if (opening === ACK && listener.cookies !== 0) {
+      const mss = openCookie(layer, listener, s, source, destination);
+      if (mss !== 0) return connectionOfCookie(layer, listener, s, source, destination, mss);
+    }
   }
   count(counters, DROP_NO_CONNECTION);
   // On a shared address the port may be the kernel's, whose answer this is to give.
-  if (layer.sharedAddress && !layer.ports.inUse(s.destinationPort)) return;
-  const route = layer.output.route(source, destination);
-  if (route === undefined) {
-    count(counters, DROP_NO_ROUTE);
-    return;
-  }
-  sendReset(layer, route, (s.destinationPort << 16) | s.sourcePort, s);
+  if (layer.sharedAddress && !layer.ports.inUse(s.destinationPort)) return undefined;
+  const route = layer.output.back(source, destination, ipOffset);
+  if (route === undefined) count(counters, DROP_NO_ROUTE);
+  else sendReset(layer, route, (s.destinationPort << 16) | s.sourcePort, s);
+  return undefined;
 }
 
 function receiveSyn(
@@ -58,24 +70,32 @@ function receiveSyn(
   s: Segment,
   source: number,
   destination: number,
+  ipOffset: number,
   above: number | undefined,
 ): void {
-  const { counters } = layer;
-  const route = layer.output.route(source, destination);
-  if (route === undefined || route.broadcast) {
-    count(counters, DROP_NO_ROUTE);
-    return;
-  }
+  const { configuration, counters, output } = layer;
   if (!listener.hasRoom()) {
     count(counters, DROP_ACCEPT_QUEUE_FULL);
     return;
   }
-  // Under a flood the oldest half-open connection gives way: an honest peer answers before that many others have come.
-  if (listener.halfOpen.count >= layer.configuration.synBacklog) {
+  const full = listener.halfOpen.count >= configuration.synBacklog;
+  // A cookie could not begin behind the last connection; but that peer has shown already that it is who it says.
+  if (configuration.synCookies && above === undefined) {
+    if (full || (output.crowded && !output.reaches(source))) {
+      answerWithCookie(layer, listener, s, source, destination, ipOffset);
+      return;
+    }
+  }
+  const route = output.route(source, destination);
+  if (route === undefined || route.broadcast) {
+    count(counters, DROP_NO_ROUTE);
+    return;
+  }
+  if (full) {
     count(counters, HALF_OPEN_EVICTED);
     destroy(layer, listener.halfOpen.head!, 0);
   }
-  if (layer.demultiplexer.count >= layer.configuration.maximumConnections) {
+  if (layer.demultiplexer.count >= configuration.maximumConnections) {
     count(counters, DROP_TABLE_FULL);
     return;
   }

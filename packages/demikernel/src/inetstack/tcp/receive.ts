@@ -39,6 +39,7 @@ export function receiveSegment(
   source: number,
   destination: number,
   flags: number,
+  ipOffset: number,
 ): void {
   const { counters, pool, segment, view } = layer;
   count(counters, RECEIVED);
@@ -64,8 +65,9 @@ export function receiveSegment(
     count(counters, DROP_HEADER);
     pool.release(slot);
   } else if (c === undefined) {
-    receiveUnknown(layer, segment, source, destination);
-    pool.release(slot);
+    const opened = receiveUnknown(layer, segment, source, destination, ipOffset);
+    if (opened !== undefined) receiveSlow(layer, opened, segment, slot);
+    else pool.release(slot);
   } else {
     c.lastReceiveMs = layer.nowMs;
     receiveSlow(layer, c, segment, slot);

@@ -87,6 +87,7 @@ export function parseSegment(segment: Segment, view: DataView, offset: number, l
   segment.payloadBytes = lengthBytes - headerBytes;
   segment.mss = 0;
   segment.windowScale = NO_WINDOW_SCALE;
+  segment.sackPermitted = 0;
   if (
     headerBytes === TCP_HEADER_BYTES + TIMESTAMP_BYTES &&
     view.getInt32(offset + TCP_HEADER_BYTES) === TIMESTAMP_WORD
@@ -96,7 +97,6 @@ export function parseSegment(segment: Segment, view: DataView, offset: number, l
     segment.tsEcr = view.getInt32(offset + TCP_HEADER_BYTES + 8);
     return true;
   }
-  segment.sackPermitted = 0;
   segment.hasTimestamps = 0;
   segment.tsVal = 0;
   segment.tsEcr = 0;

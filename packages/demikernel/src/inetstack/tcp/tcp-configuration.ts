@@ -42,8 +42,13 @@ export interface TcpOptions {
   maximumOrphans?: number;
   /** Connections in all. Default 65536. */
   maximumConnections?: number;
-  /** Half-open connections per listener at most; the oldest gives way. Default 1024. */
+  /** Half-open connections per listener at most. Default 1024. */
   synBacklog?: number;
+  /**
+   * Answer SYNs beyond `synBacklog`, or from neighbours we cannot ask for any more, with a cookie and without state (RFC 4987
+   * section 3.6). Without cookies the oldest half-open connection gives way. Default true.
+   */
+  synCookies?: boolean;
   /** Least time between two challenge acknowledgements of one connection (RFC 5961 section 7). Default 10 ms. */
   challengeAckIntervalUs?: number;
   /** RSTs and other answers to unknown segments per second at most. Default 10000. */
@@ -93,6 +98,7 @@ export function tcpConfiguration(options: TcpOptions = {}): TcpConfiguration {
     maximumOrphans: options.maximumOrphans ?? 8_192,
     maximumConnections: options.maximumConnections ?? 65_536,
     synBacklog: options.synBacklog ?? 1_024,
+    synCookies: options.synCookies ?? true,
     challengeAckIntervalUs: options.challengeAckIntervalUs ?? 10_000,
     resetsPerSecond: options.resetsPerSecond ?? 10_000,
     timestamps: options.timestamps ?? true,

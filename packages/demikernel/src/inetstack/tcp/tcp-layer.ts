@@ -28,6 +28,7 @@ import { Ports } from './ports.ts';
 import { receiveSegment } from './receive.ts';
 import { SackBlocks } from './sack.ts';
 import { Segment } from './segment.ts';
+import { SynCookies } from './syn-cookies.ts';
 import { type TcpConfiguration, type TcpOptions, tcpConfiguration } from './tcp-configuration.ts';
 import { TcpQueue } from './tcp-queue.ts';
 import { connectionTimer, routeLost } from './timers.ts';
@@ -59,6 +60,7 @@ export class TcpLayer {
   readonly sackBlocks: SackBlocks;
   readonly demultiplexer: Demultiplexer;
   readonly sequences: InitialSequence;
+  readonly cookies: SynCookies;
   readonly ports: Ports;
   readonly table: ConnectionTable;
   readonly delayedAcks: DelayedAcks;
@@ -102,6 +104,7 @@ export class TcpLayer {
     this.sackBlocks = new SackBlocks();
     this.demultiplexer = new Demultiplexer(runtime.random);
     this.sequences = new InitialSequence(runtime.random, runtime.clock);
+    this.cookies = new SynCookies(runtime.random, runtime.clock);
     const { ephemeralFirst, ephemeralLast, tableRows, resetsPerSecond } = this.configuration;
     this.ports = new Ports(runtime.random, ephemeralFirst, ephemeralLast, options.ports);
     this.table = new ConnectionTable(runtime, tableRows);
@@ -140,14 +143,15 @@ export class TcpLayer {
   /**
    * Takes one segment, and the one reference to the slot it lies in.
    *
-   * @param tcpOffset offset of the TCP header in the region
+   * @param ipOffset offset of the IPv4 header in the region, the frame's in front of it
+   * @param tcpOffset offset of the TCP header
    * @param lengthBytes header and payload
    * @param source sender's address, int32
    * @param destination our address, int32
    * @param flags `RX_CHECKSUM_VALID`
    */
   receive(
-    _ipOffset: number,
+    ipOffset: number,
     tcpOffset: number,
     lengthBytes: number,
     source: number,
@@ -155,7 +159,7 @@ export class TcpLayer {
     flags: number,
   ): void {
     this.readClock();
-    receiveSegment(this, tcpOffset, lengthBytes, source, destination, flags);
+    receiveSegment(this, tcpOffset, lengthBytes, source, destination, flags, ipOffset);
   }
 
   /**

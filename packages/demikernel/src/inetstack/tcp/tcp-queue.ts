@@ -20,6 +20,7 @@ import { prepareOffer } from './handshake.ts';
 import { abort, destroy, orphan, shutdownReceive, shutdownSend } from './lifecycle.ts';
 import { TcpListener } from './listener.ts';
 import { cancelPop, failPush, pop, push } from './operations.ts';
+import { isTaken } from './ports.ts';
 import { ConnectionSettings } from './settings.ts';
 import { ESTABLISHED, SYN_SENT } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
@@ -130,14 +131,12 @@ export class TcpQueue extends Queue {
   /** The local port, of which one use has been taken for the connection; or a negative errno. */
   private choosePort(source: number, remoteAddress: number, remotePort: number): number {
     const { layer } = this;
-    const taken = (port: number): boolean =>
-      layer.demultiplexer.find(remoteAddress, source, (port << 16) | remotePort) !== undefined ||
-      // A connection to itself works in theory (simultaneous open) and never in practice.
-      (remoteAddress === source && port === remotePort);
+    const { demultiplexer } = layer;
     if (this.boundPort === 0) {
-      return layer.ports.connect(layer.sequences.portOffset(source, remoteAddress, remotePort), taken);
+      const hash = layer.sequences.portOffset(source, remoteAddress, remotePort);
+      return layer.ports.connect(demultiplexer, source, remoteAddress, remotePort, hash);
     }
-    if (taken(this.boundPort)) return -EADDRNOTAVAIL;
+    if (isTaken(demultiplexer, source, this.boundPort, remoteAddress, remotePort)) return -EADDRNOTAVAIL;
     const errno = layer.ports.retain(this.boundPort);
     return errno === 0 ? this.boundPort : -errno;
   }

@@ -20,7 +20,7 @@ export function receiveTimeWait(layer: TcpLayer, c: TcpConnection, s: Segment): 
     count(layer.counters, TIME_WAIT_REUSED);
     const { remoteAddress, localAddress, sndMax } = c;
     destroy(layer, c, 0);
-    receiveUnknown(layer, s, remoteAddress, localAddress, sndMax);
+    receiveUnknown(layer, s, remoteAddress, localAddress, -1, sndMax);
     return;
   }
   count(layer.counters, DROP_DUPLICATE);
