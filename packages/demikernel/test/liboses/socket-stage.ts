@@ -64,11 +64,12 @@ export function openSockets(
   return new Demikernel(library, { mode, makeWaiter: () => new DescriptorWaiter(library.descriptors) });
 }
 
-export function socketStage(name: SocketStage['name']): SocketStage {
+/** @param always options that every test of this stage gets */
+export function socketStage(name: SocketStage['name'], always: SocketOptions = {}): SocketStage {
   return {
     name,
-    open: (options, mode) => openSockets(name, options, mode),
-    on: (test, options, mode) => onSockets(name, test, options, mode),
+    open: (options, mode) => openSockets(name, { ...always, ...options }, mode),
+    on: (test, options, mode) => onSockets(name, test, { ...always, ...options }, mode),
   };
 }
 
@@ -95,6 +96,9 @@ function onSockets(
         runtime.operations.retire(operation);
       });
       // The receiver keeps some slots ready, and after a shortage fewer than at the start.
+      // What leaves without a copy is held until the card, or the peer, has it.
+      const untilMs = Date.now() + (options.zeroCopyBytes === undefined ? 0 : 5000);
+      while (pool.freeSlots < free && Date.now() < untilMs) os.poll();
       const missing = free - pool.freeSlots;
       assert.ok(
         missing === 0 || (options.memoryBytes !== undefined && missing < 0),

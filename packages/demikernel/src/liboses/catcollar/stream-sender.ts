@@ -4,6 +4,7 @@ import type { ScatterGatherArray } from '@demikernel/memory';
 import {
   EAGAIN,
   EINTR,
+  EOPNOTSUPP,
   IORING_CQE_F_MORE,
   IORING_CQE_F_NOTIF,
   IORING_OP_SEND,
@@ -51,6 +52,8 @@ export class StreamSender {
   private offeredBytes: number;
   /** Message block of the send under way, or -1. */
   private block: number;
+  /** The socket knows no zero copy (UNIX sockets). */
+  private copiesOnly: boolean;
   private held: (ScatterGatherArray | undefined)[] | undefined;
 
   constructor(host: RingHost, queue: StreamQueue) {
@@ -61,6 +64,7 @@ export class StreamSender {
     this.scheduled = false;
     this.offeredBytes = 0;
     this.block = -1;
+    this.copiesOnly = false;
     this.held = undefined;
   }
 
@@ -88,7 +92,7 @@ export class StreamSender {
     const { ring, blocks } = this.host;
     const slice = operation.array!.segments[0]!;
     const lengthBytes = slice.length - operation.doneBytes;
-    const zeroCopy = lengthBytes >= this.host.zeroCopyBytes;
+    const zeroCopy = this.suitsZeroCopy(lengthBytes);
     const tag = zeroCopy || this.host.polled ? this.hold(operation) : SEND;
     const at = ring.prepare(zeroCopy ? IORING_OP_SEND_ZC : IORING_OP_SEND, this.queue.fd, this.queue.id, tag);
     if (zeroCopy) this.reportUsage(at);
@@ -112,7 +116,7 @@ export class StreamSender {
     }
     blocks.setCount(block, vectors);
     this.block = block;
-    const zeroCopy = lengthBytes >= this.host.zeroCopyBytes;
+    const zeroCopy = this.suitsZeroCopy(lengthBytes);
     const tag = zeroCopy || this.host.polled ? this.hold(head) : SEND;
     const opcode = zeroCopy ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG;
     const at = ring.prepare(opcode, this.queue.fd, this.queue.id, tag);
@@ -121,6 +125,10 @@ export class StreamSender {
     ring.words[at + SQE_LENGTH] = 1;
     this.begin(at, lengthBytes);
     return true;
+  }
+
+  private suitsZeroCopy(lengthBytes: number): boolean {
+    return lengthBytes >= this.host.zeroCopyBytes && !this.copiesOnly;
   }
 
   private reportUsage(at: number): void {
@@ -145,7 +153,10 @@ export class StreamSender {
     const { queue } = this;
     if (queue.fd < 0) return;
     if (result === -EAGAIN) this.awaitRoom();
-    else if (result === -EINTR) this.wake();
+    else if (result === -EOPNOTSUPP && !this.copiesOnly) {
+      this.copiesOnly = true;
+      this.wake();
+    } else if (result === -EINTR) this.wake();
     else if (result < 0) queue.fail(-result);
     else this.took(result);
   }
