@@ -75,6 +75,16 @@ export class StreamSender {
     this.host.schedule(this.queue);
   }
 
+  /** Whether bytes of a push that waits are with the kernel now. */
+  offers(operation: Operation): boolean {
+    if (!this.underWay) return false;
+    let before = 0;
+    for (let push = this.queue.pushes.head; push !== undefined && push !== operation; push = push.next) {
+      before += push.sizeBytes - push.doneBytes;
+    }
+    return before < this.offeredBytes;
+  }
+
   /** Prepares a send. False: no message block is free, again next turn. */
   submit(): boolean {
     this.scheduled = false;
