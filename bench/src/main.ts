@@ -1,6 +1,7 @@
 // `bench -- NAME [--quick] [--json]`: runs one benchmark and prints its rows.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { append } from './append/main.ts';
 import { type Benchmark, UsageError } from './benchmark.ts';
 import { echo } from './echo/main.ts';
 import { describeMachine, formatMachine } from './machine.ts';
@@ -9,7 +10,7 @@ import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
 import { stack } from './stack/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory];
+const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;
