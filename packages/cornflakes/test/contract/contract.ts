@@ -1767,3 +1767,277 @@ export class GetReq extends Message {
     if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
+
+const BATCH: MessageType<Batch> = new MessageType<Batch>({
+  name: 'contract.Batch',
+  create: () => new Batch(),
+  words: 1,
+  fields: [
+    { number: 1, name: 'id', type: UINT32 },
+    { number: 2, name: 'vals', type: BYTES, label: REPEATED },
+    { number: 3, name: 'points', type: MESSAGE, label: REPEATED, message: () => POINT },
+    { number: 4, name: 'first', type: MESSAGE, message: () => POINT },
+    { number: 5, name: 'note', type: STRING },
+    { number: 6, name: 'when', type: INT64 },
+    { number: 7, name: 'ratio', type: FLOAT },
+    { number: 8, name: 'next', type: MESSAGE, message: () => BATCH },
+  ],
+});
+
+/** Every type of the reference's format: encoded in format 0. */
+export class Batch extends Message {
+  static readonly type: MessageType<Batch> = BATCH;
+  private _id: number;
+  private readonly _vals: BytesList;
+  private readonly _points: MessageList<Point>;
+  private readonly _first: MessageField<Point>;
+  private readonly _note: StringField;
+  private _whenLow: number;
+  private _whenHigh: number;
+  private _ratio: number;
+  private readonly _next: MessageField<Batch>;
+
+  constructor() {
+    super(BATCH);
+    this._id = 0;
+    this._vals = new BytesList();
+    this._points = new MessageList<Point>(POINT);
+    this._first = new MessageField<Point>(POINT);
+    this._note = new StringField();
+    this._whenLow = 0;
+    this._whenHigh = 0;
+    this._ratio = 0;
+    this._next = new MessageField<Batch>(BATCH);
+  }
+
+  /** A cleared message from the pool. */
+  static acquire(): Batch {
+    return BATCH.acquire();
+  }
+
+  /** Verifies and reads; the result holds references of its own until `release`. */
+  static read(source: AnySource, options?: ReadOptions): Batch {
+    return BATCH.read(source, options);
+  }
+
+  static fromJSON(json: JsonValue): Batch {
+    return BATCH.fromJSON(json);
+  }
+
+  get hasId(): boolean {
+    return (this.present0 & 0x1) !== 0;
+  }
+  get id(): number {
+    return this._id;
+  }
+  set id(value: number) {
+    this._id = value >>> 0;
+    this.present0 |= 0x1;
+  }
+  clearId(): void {
+    this._id = 0;
+    this.present0 &= ~0x1;
+  }
+
+  get vals(): BytesList {
+    return this._vals;
+  }
+
+  get points(): MessageList<Point> {
+    return this._points;
+  }
+
+  get hasFirst(): boolean {
+    return (this.present0 & 0x8) !== 0;
+  }
+  /** The message, or `undefined` when there is none. Valid as long as this one. */
+  get first(): Point | undefined {
+    return this.present0 & 0x8 ? this._first.get() : undefined;
+  }
+  /** The message, to be filled in; made when there is none. */
+  mutableFirst(): Point {
+    this.present0 |= 0x8;
+    return this._first.mutable(this);
+  }
+  clearFirst(): void {
+    this._first.clear();
+    this.present0 &= ~0x8;
+  }
+
+  get hasNote(): boolean {
+    return (this.present0 & 0x10) !== 0;
+  }
+  get note(): string {
+    return this._note.text();
+  }
+  set note(value: StringValue) {
+    this._note.set(value, this.copyThresholdBytes);
+    this.present0 |= 0x10;
+  }
+  /** Length, leases and copies of `note` without a view. */
+  get noteField(): StringField {
+    return this._note;
+  }
+  clearNote(): void {
+    this._note.clear();
+    this.present0 &= ~0x10;
+  }
+
+  get hasWhen(): boolean {
+    return (this.present0 & 0x20) !== 0;
+  }
+  get when(): bigint {
+    return int64(this._whenLow, this._whenHigh);
+  }
+  set when(value: bigint | number) {
+    this._whenLow = low64(value);
+    this._whenHigh = high64(value);
+    this.present0 |= 0x20;
+  }
+  /** `when` as a number, without a BigInt. @throws ERR_DEMI_UNSAFE_INTEGER beyond 2^53 */
+  get whenNumber(): number {
+    return int64Number(this._whenLow, this._whenHigh);
+  }
+  clearWhen(): void {
+    this._whenLow = 0;
+    this._whenHigh = 0;
+    this.present0 &= ~0x20;
+  }
+
+  get hasRatio(): boolean {
+    return (this.present0 & 0x40) !== 0;
+  }
+  get ratio(): number {
+    return this._ratio;
+  }
+  set ratio(value: number) {
+    this._ratio = Math.fround(value);
+    this.present0 |= 0x40;
+  }
+  clearRatio(): void {
+    this._ratio = 0;
+    this.present0 &= ~0x40;
+  }
+
+  get hasNext(): boolean {
+    return (this.present0 & 0x80) !== 0;
+  }
+  /** The message, or `undefined` when there is none. Valid as long as this one. */
+  get next(): Batch | undefined {
+    return this.present0 & 0x80 ? this._next.get() : undefined;
+  }
+  /** The message, to be filled in; made when there is none. */
+  mutableNext(): Batch {
+    this.present0 |= 0x80;
+    return this._next.mutable(this);
+  }
+  clearNext(): void {
+    this._next.clear();
+    this.present0 &= ~0x80;
+  }
+
+  override clearFields(): void {
+    this._id = 0;
+    this._vals.clear();
+    this._points.clear();
+    this._first.clear();
+    this._note.clear();
+    this._whenLow = 0;
+    this._whenHigh = 0;
+    this._ratio = 0;
+    this._next.clear();
+  }
+
+  override load(source: Source, at: number): void {
+    let p = source.enter(this, BATCH, at);
+    const present0 = this.present0;
+    if (present0 & 0x1) {
+      this._id = source.u32(p);
+      p += 4;
+    }
+    if (present0 & 0x2) {
+      this._vals.load(source, p);
+      p += 8;
+    }
+    if (present0 & 0x4) {
+      this._points.load(source, p);
+      p += 8;
+    }
+    if (present0 & 0x8) {
+      this._first.load(source, p);
+      p += 8;
+    }
+    if (present0 & 0x10) {
+      this._note.load(source, p);
+      p += 8;
+    }
+    if (present0 & 0x20) {
+      this._whenLow = source.i32(p);
+      this._whenHigh = source.i32(p + 4);
+      p += 8;
+    }
+    if (present0 & 0x40) {
+      this._ratio = Math.fround(source.f64(p));
+      p += 8;
+    }
+    if (present0 & 0x80) this._next.load(source, p);
+  }
+
+  override measure(w: Writer): void {
+    this.countLists();
+    w.measureHeader(this, BATCH, 0);
+    w.measureEntries(this, this.present0, 0xfe);
+    if (this.present0 & 0x2) this._vals.measure(w);
+    if (this.present0 & 0x4) this._points.measure(w);
+    if (this.present0 & 0x8) this._first.measure(w);
+    if (this.present0 & 0x10) this._note.measure(w);
+    if (this.present0 & 0x80) this._next.measure(w);
+  }
+
+  /** A list is present when it has entries. */
+  private countLists(): void {
+    let present0 = this.present0 & ~0x6;
+    if (this._vals.length !== 0) present0 |= 0x2;
+    if (this._points.length !== 0) present0 |= 0x4;
+    this.present0 = present0;
+  }
+
+  override emit(w: Writer, at: number): void {
+    const present0 = this.present0;
+    let p = w.header(this, at, BATCH, 0);
+    w.u32(at + 4, present0);
+    if (present0 & 0x1) {
+      w.u32(p, this._id);
+      p += 4;
+    }
+    if (present0 & 0x2) {
+      this._vals.emit(w, p);
+      p += 8;
+    }
+    if (present0 & 0x4) {
+      this._points.emit(w, p);
+      p += 8;
+    }
+    if (present0 & 0x8) {
+      this._first.emit(w, p);
+      p += 8;
+    }
+    if (present0 & 0x10) {
+      this._note.emit(w, p);
+      p += 8;
+    }
+    if (present0 & 0x20) {
+      w.u64(p, this._whenLow, this._whenHigh);
+      p += 8;
+    }
+    if (present0 & 0x40) {
+      w.f64(p, this._ratio);
+      p += 8;
+    }
+    if (present0 & 0x80) {
+      this._next.emit(w, p);
+      p += 8;
+    }
+    if (this.unknown !== undefined) w.unknownRest(p, this);
+  }
+}

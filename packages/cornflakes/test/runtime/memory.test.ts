@@ -1,0 +1,223 @@
+// Who holds which bytes: by reference or copied, recognised or not, leased, shared, given back.
+
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { heapRegion, SlotPool } from '@demikernel/memory';
+import { gatherMessage } from '../../src/fragments.ts';
+import { debugging } from '../../src/index.ts';
+import { Batch, Everything, GetResp } from '../contract/contract.ts';
+import { assertBalanced, cut, smallPool } from './support.ts';
+
+function largePool(debug = false): SlotPool {
+  return new SlotPool(heapRegion(1 << 20), { slotSizeBytes: 4096, debug });
+}
+
+afterEach(() => debugging.disable());
+
+test('registered memory over the threshold is sent by reference, under it copied', () => {
+  const pool = largePool();
+  const slice = pool.alloc(2000)!;
+  const message = GetResp.acquire();
+  for (const [length, referred] of [
+    [511, false],
+    [512, true],
+  ] as const) {
+    message.val = slice.bytes().subarray(100, 100 + length);
+    assert.equal(message.valField.referred, referred);
+    assert.equal(message.copiedBytes(), referred ? 16 : 16 + length);
+    assert.equal(message.byteLength(), 16 + length);
+  }
+  const array = gatherMessage(pool, message)!;
+  assert.equal(array.count, 2);
+  assert.equal(array.segments[1]!.offset, slice.offset + 100);
+  assert.equal(pool.references[slice.slot], 3);
+  message.release();
+  slice.release();
+  array.free();
+  assertBalanced(pool);
+});
+
+test('thresholds of 0 and Infinity: all by reference, all copied', () => {
+  const pool = largePool();
+  const slice = pool.alloc(1000)!;
+  const message = GetResp.acquire();
+  message.copyThresholdBytes = 0;
+  message.val = slice.bytes().subarray(0, 1);
+  assert.equal(message.valField.referred, true);
+  message.copyThresholdBytes = Number.POSITIVE_INFINITY;
+  message.val = slice;
+  assert.equal(message.valField.referred, false);
+  assert.equal(message.copiedBytes(), 1016);
+  message.release();
+  slice.release();
+  assertBalanced(pool);
+});
+
+test("Node's slab and foreign memory are copied, whatever their length", () => {
+  const message = GetResp.acquire();
+  const slab = Buffer.from('x'.repeat(600));
+  const foreign = new Uint8Array(10_000);
+  for (const bytes of [slab, foreign]) {
+    message.val = bytes;
+    assert.equal(message.valField.referred, false);
+  }
+  message.release();
+});
+
+test('a view of a slot that has been freed is copied, not referred to', () => {
+  const pool = largePool();
+  const slice = pool.alloc(1000)!;
+  const view = slice.bytes();
+  slice.release();
+  const message = GetResp.acquire();
+  message.val = view;
+  assert.equal(message.valField.referred, false);
+  message.release();
+  assertBalanced(pool);
+});
+
+test('a value of several slices is sent as it lies', () => {
+  const pool = smallPool();
+  const value = cut(pool, new Uint8Array(1000).fill(3), [200]);
+  const message = GetResp.acquire();
+  message.val = value;
+  value.free();
+  const array = gatherMessage(pool, message)!;
+  assert.equal(array.count, 6);
+  message.release();
+  const read = GetResp.read(array);
+  array.free();
+  assert.deepEqual(read.val, new Uint8Array(1000).fill(3));
+  read.release();
+  assertBalanced(pool);
+});
+
+test('a lease outlives the message; a view does not need to be copied', () => {
+  const pool = smallPool();
+  const message = GetResp.acquire();
+  message.val = new Uint8Array(700).fill(9);
+  const array = cut(pool, message.toBytes(), [240]);
+  const read = GetResp.read(array);
+  array.free();
+  const lease = read.valField.lease()!;
+  read.release();
+  message.release();
+  assert.equal(lease.lengthBytes, 700);
+  assert.deepEqual(lease.toBytes(), new Uint8Array(700).fill(9));
+  lease.free();
+  assertBalanced(pool);
+});
+
+test('a received value goes into another message without a copy, and outlives the first', () => {
+  const pool = largePool();
+  const first = GetResp.acquire();
+  first.val = new Uint8Array(1500).fill(5);
+  const wire = gatherMessage(pool, first)!;
+  const received = GetResp.read(wire);
+  wire.free();
+  const second = Batch.acquire();
+  second.vals.add(received.valField);
+  second.vals.add(Uint8Array.of(1));
+  received.release();
+  assert.equal(second.copiedBytes(), 8 + 8 + 16 + 1);
+  const out = gatherMessage(pool, second)!;
+  second.release();
+  const read = Batch.read(out, { strict: true });
+  out.free();
+  assert.deepEqual(read.vals.at(0), new Uint8Array(1500).fill(5));
+  assert.deepEqual(read.vals.at(1), Uint8Array.of(1));
+  read.release();
+  first.release();
+  assertBalanced(pool);
+});
+
+test('setting again, clearing and releasing give every reference back', () => {
+  const pool = largePool();
+  const slice = pool.alloc(1000)!;
+  const message = Everything.acquire();
+  for (let i = 0; i < 3; i++) {
+    message.data = slice;
+    message.far = slice;
+    message.blobs.add(slice);
+    message.mutableInner().data = slice;
+    message.mutableInner().mutableInner().blobs.add(slice);
+    message.text = slice;
+    if (i === 1) message.clear();
+    if (i === 2) message.number = 1;
+  }
+  message.release();
+  assert.equal(pool.references[slice.slot], 1);
+  slice.release();
+  assertBalanced(pool);
+});
+
+test('refused messages hold nothing; released ones cannot be released again', () => {
+  const pool = smallPool();
+  const array = cut(pool, Uint8Array.of(1, 0, 0, 0, 255, 255, 255, 255), [8]);
+  assert.throws(() => GetResp.read(array), { code: 'ERR_DEMI_MALFORMED_MESSAGE' });
+  array.free();
+  assertBalanced(pool);
+  const message = GetResp.acquire();
+  message.release();
+  assert.throws(() => message.release(), { code: 'ERR_DEMI_STALE_MESSAGE' });
+  const parent = Everything.acquire();
+  const part = parent.mutablePoint();
+  assert.throws(() => part.release(), { code: 'ERR_DEMI_STALE_MESSAGE' });
+  parent.release();
+});
+
+test('messages are reused', () => {
+  const message = GetResp.acquire();
+  message.id = 5;
+  message.release();
+  const again = GetResp.acquire();
+  assert.equal(again, message);
+  assert.equal(again.hasId, false);
+  again.release();
+});
+
+test('debug mode names the field that was changed in flight', () => {
+  const pool = largePool();
+  debugging.enable();
+  const slice = pool.alloc(1000)!;
+  const message = GetResp.acquire();
+  message.val = slice;
+  const sent = gatherMessage(pool, message)!;
+  // As a stack does: parts and shares of the array, let go one after the other.
+  const part = sent.segments[1]!.sub(0, 500);
+  const kept = sent.share();
+  sent.free();
+  slice.bytes()[600] = 1;
+  part.release();
+  assert.equal(debugging.findings.length, 0);
+  kept.free();
+  assert.equal(debugging.findings.length, 1);
+  assert.equal(debugging.findings[0]!.kind, 'changed-in-flight');
+  assert.match(debugging.findings[0]!.stack, /memory\.test/);
+
+  const again = gatherMessage(pool, message)!;
+  again.free();
+  slice.bytes()[600] = 2;
+  assert.equal(debugging.findings.length, 1);
+  message.release();
+  slice.release();
+  assertBalanced(pool);
+});
+
+test('debug mode names messages and leases that were not given back', () => {
+  const pool = smallPool();
+  debugging.enable();
+  const array = cut(pool, Uint8Array.of(1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0), [16]);
+  const message = GetResp.read(array);
+  const lease = message.valField.lease()!;
+  assert.deepEqual(
+    debugging.leaks().map(leak => leak.what),
+    ['contract.GetResp', 'a lease of 0 bytes'],
+  );
+  assert.match(debugging.leaks()[0]!.stack, /memory\.test/);
+  lease.free();
+  message.release();
+  assert.deepEqual(debugging.leaks(), []);
+  array.free();
+  assertBalanced(pool);
+});
