@@ -5,7 +5,7 @@ import { statSync } from 'node:fs';
 import { checkLimits } from './emit/limits.ts';
 import { emit, type GeneratedFile } from './emit/module.ts';
 import { type Change, compareSchemas } from './evolution/compare.ts';
-import type { Diagnostic } from './schema/diagnostics.ts';
+import { type Diagnostic, Findings } from './schema/diagnostics.ts';
 import { diskSources, schemaFiles } from './schema/disk.ts';
 import { type FindSource, load } from './schema/load.ts';
 import { allMessages, type Schema, type SchemaFile } from './schema/model.ts';
@@ -65,8 +65,10 @@ export function compileSources(
   const schema = load(importNames, find);
   const { extension = '.ts', runtime = '@demikernel/cornflakes' } = options;
   const files = neededFiles(schema);
-  checkLimits(files);
-  return { files: emit(files, { extension, runtime }), notes: schema.notes };
+  const findings = new Findings();
+  checkLimits(files, findings);
+  findings.throwIfAny();
+  return { files: emit(files, { extension, runtime }), notes: [...schema.notes, ...findings.notes] };
 }
 
 /**

@@ -125,6 +125,16 @@ const CASES: Case[] = [
     errors: ["3:13 'c.C' is not declared here; c.proto declares it and is not imported"],
   },
   {
+    name: 'a type of descriptor.proto',
+    schema: proto3(
+      'import "google/protobuf/descriptor.proto";',
+      'message A { google.protobuf.FileOptions o = 1; }',
+    ),
+    errors: [
+      "3:13 'google.protobuf.FileOptions' is not supported: google/protobuf/descriptor.proto is proto2",
+    ],
+  },
+  {
     name: 'an import that is not there',
     schema: proto3('import "dir/none.proto";'),
     errors: ["2:8 cannot find 'dir/none.proto' under any import path"],
@@ -182,12 +192,11 @@ describe('errors', () => {
     assert.match(errorsOf(schema).join(), /messages nest deeper than 100/);
   });
 
-  it('more tagged fields than a header can have', () => {
-    const fields = Array.from({ length: 256 }, (_, at) => `int32 f${at} = ${1000 + at};`);
-    assert.match(
-      errorsOf(proto3(`message A { ${fields.join(' ')} }`)).join(),
-      /^2:9 message A has 256 tagged fields; at most 255 /,
-    );
+  it('more fields than a message can have', () => {
+    const fields = Array.from({ length: 2049 }, (_, at) => `int32 f${at} = ${1 + at};`);
+    assert.deepEqual(errorsOf(proto3(`message A { ${fields.join(' ')} }`)), [
+      '2:9 message A has 2049 fields, more than 2048',
+    ]);
   });
 
   it('a file that was asked for and is not there', () => {
@@ -198,7 +207,17 @@ describe('errors', () => {
   });
 });
 
-describe('what is skipped', () => {
+describe('notes', () => {
+  it('more tagged fields than one message can carry at once', () => {
+    const fields = Array.from({ length: 256 }, (_, at) => `int32 f${at} = ${1000 + at};`);
+    const schema = proto3(`message A { ${fields.join(' ')} }`);
+    const { notes } = compileSources(['t.proto'], memory({ 't.proto': schema }));
+    assert.deepEqual(
+      notes.map(note => note.message),
+      ['message A has 256 fields that need tags; at most 255 of them can be present at once'],
+    );
+  });
+
   it('services and custom options are noted, and nothing else', () => {
     const schema = proto3(
       'import "google/protobuf/descriptor.proto";',

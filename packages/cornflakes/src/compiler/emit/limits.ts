@@ -1,21 +1,24 @@
-// What the wire format cannot hold, found before anything is written.
+// What the wire format and the runtime cannot hold, found before anything is written.
 
-import { Findings } from '../schema/diagnostics.ts';
+import type { Findings } from '../schema/diagnostics.ts';
 import { allMessages, type SchemaFile } from '../schema/model.ts';
 import { assignSlots } from './slots.ts';
 
+/** Fields of a message; the runtime keeps tables of this size. */
+const MAX_FIELDS = 2048;
 /** Tagged entries in one header: their count is a byte of its first word. */
-const MAX_SPARSE_FIELDS = 255;
+const MAX_TAGGED_PRESENT = 255;
 
-/** @throws SchemaError when a message has more fields than a header. */
-export function checkLimits(files: readonly SchemaFile[]): void {
-  const findings = new Findings();
+/** Adds an error for a message that cannot be, and a note for one that can not always be written. */
+export function checkLimits(files: readonly SchemaFile[], findings: Findings): void {
   for (const message of files.flatMap(allMessages)) {
-    const { words, of } = assignSlots(message.fields);
-    const sparse = [...of.values()].filter(slot => !slot.dense).length;
-    if (sparse <= MAX_SPARSE_FIELDS) continue;
-    const limit = `at most ${MAX_SPARSE_FIELDS} of its fields may have numbers above ${32 * words}`;
-    findings.error(message.position, `message ${message.name} has ${sparse} tagged fields; ${limit}`);
+    const { fields, name, position } = message;
+    const tagged = [...assignSlots(fields).of.values()].filter(slot => !slot.dense).length;
+    if (fields.length > MAX_FIELDS) {
+      findings.error(position, `message ${name} has ${fields.length} fields, more than ${MAX_FIELDS}`);
+    } else if (tagged > MAX_TAGGED_PRESENT) {
+      const limit = `at most ${MAX_TAGGED_PRESENT} of them can be present at once`;
+      findings.note(position, `message ${name} has ${tagged} fields that need tags; ${limit}`);
+    }
   }
-  findings.throwIfAny();
 }

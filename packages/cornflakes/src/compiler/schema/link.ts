@@ -75,11 +75,14 @@ function linkMessage(
       continue;
     }
     const elsewhere = resolve(name, message.fullName, everything);
-    findings.error(field.typePosition, unknownType(name, elsewhere));
+    findings.error(field.typePosition, unknownType(name, elsewhere, message.file));
   }
 }
 
-function unknownType(name: string, elsewhere: Declared | undefined): string {
+function unknownType(name: string, elsewhere: Declared | undefined, file: SchemaFile): string {
+  const optionsOnly = file.imports.find(one => one.file.optionsOnly && name.includes(`${one.file.package}.`));
+  if (optionsOnly !== undefined)
+    return `'${name}' is not supported: ${optionsOnly.file.importName} is proto2`;
   if (elsewhere === undefined) return `'${name}' is not declared`;
   return `'${name}' is not declared here; ${elsewhere.file.importName} declares it and is not imported`;
 }
