@@ -49,16 +49,6 @@ export interface LibraryOs {
    * costs less than the clock does. The turn after one with work always reads it.
    */
   readonly idleTurnsPerClock?: number;
-  /**
-   * Turns without work for which one reading of the clock will do; default 1. For a library OS whose own look at its device
-   * costs less than the clock does. The turn after one with work always reads it.
-   */
-  readonly idleTurnsPerClock?: number;
-  /**
-   * Turns without work for which one reading of the clock will do; default 1. For a library OS whose own look at its device
-   * costs less than the clock does. The turn after one with work always reads it.
-   */
-  readonly idleTurnsPerClock?: number;
   /** Descriptors that become readable when `poll` has work; the loop sleeps on them. Empty: open it with `spin`. */
   readonly descriptors: readonly number[];
   /** How a loop that owns its thread sleeps, where that can be done better than by ppoll(2) over {@link descriptors}. */

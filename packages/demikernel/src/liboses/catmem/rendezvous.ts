@@ -159,14 +159,16 @@ export class Answerer extends Rendezvous {
       capacity === RING_CAPACITY &&
       trustedLengthBytes(descriptors[2]!) === RING_BYTES &&
       host.greeter.isTrusted(this.fd);
-    const answer = { ...greeting, descriptors: [host.poolFd, host.bellFd] };
-    const connection =
-      trusted && host.greeter.send(this.fd, answer) > 0
-        ? connect(host, this.owner, this.fd, descriptors, false)
-        : undefined;
+    const connection = trusted ? connect(host, this.owner, this.fd, descriptors, false) : undefined;
     closeAll(descriptors);
     if (connection === undefined) {
       this.refuse();
+      return;
+    }
+    if (host.greeter.send(this.fd, { ...greeting, descriptors: [host.poolFd, host.bellFd] }) < 0) {
+      // Gone already; the socket goes with the connection.
+      connection.destroy();
+      this.owner.failed(this, ECONNRESET);
       return;
     }
     this.askedAddress.setIpv4(greeting.ipv4, greeting.port);
