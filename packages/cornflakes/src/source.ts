@@ -132,6 +132,35 @@ export class Source extends Segments {
     }
   }
 
+  /** FNV-1a of `length` bytes at `offset`, going on from `hash`. */
+  hash(hash: number, offset: number, length: number): number {
+    while (length > 0) {
+      this.seek(offset, 1);
+      const part = Math.min(length, this.windowEnd - offset);
+      const from = offset + this.delta;
+      const bytes = this.bytes;
+      for (let i = from; i < from + part; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+      offset += part;
+      length -= part;
+    }
+    return hash;
+  }
+
+  /** Whether `length` bytes at `offset` are those at `start` of `other`. */
+  equals(other: Uint8Array, start: number, offset: number, length: number): boolean {
+    while (length > 0) {
+      this.seek(offset, 1);
+      const part = Math.min(length, this.windowEnd - offset);
+      const from = offset + this.delta;
+      const bytes = this.bytes;
+      for (let i = 0; i < part; i++) if (bytes[from + i] !== other[start + i]) return false;
+      offset += part;
+      start += part;
+      length -= part;
+    }
+    return true;
+  }
+
   /** `length` bytes at `offset`: a view where they lie in one piece, a copy where they do not. */
   bytesAt(offset: number, length: number): Uint8Array {
     if (length > 0 && this.seek(offset, length)) {

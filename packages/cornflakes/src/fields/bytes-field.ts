@@ -180,6 +180,27 @@ export class BytesField {
   }
 
   /**
+   * A 32-bit hash of the bytes (FNV-1a), so that tables keyed by a field need no string per look-up. Not for keys that an enemy
+   * chooses: mix in a secret first, or bound the length of chains.
+   */
+  hash(seed = 0x811c9dc5): number {
+    let hash = seed | 0;
+    if (this.state === RECEIVED) return this.source!.hash(hash, this.offset, this.lengthBytes);
+    const bytes = this.bytes();
+    for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+    return hash;
+  }
+
+  /** Whether the bytes are the `length` ones at `start` of `other`. */
+  equals(other: Uint8Array, start = 0, length: number = other.length - start): boolean {
+    if (length !== this.length) return false;
+    if (this.state === RECEIVED) return this.source!.equals(other, start, this.offset, length);
+    const bytes = this.bytes();
+    for (let i = 0; i < length; i++) if (bytes[i] !== other[start + i]) return false;
+    return true;
+  }
+
+  /**
    * The bytes without a copy, kept by references of their own until the array is freed; `undefined` when they do not lie
    * in slices.
    */
