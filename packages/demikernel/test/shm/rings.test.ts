@@ -1,0 +1,229 @@
+// The rings of shared memory by themselves: what goes in comes out, by reference, and comes back; and what a ring says to
+// indices and descriptors that cannot be.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { heapRegion, type Region, SlotPool } from '@demikernel/memory';
+import { SeededRandom } from '../../src/runtime/random.ts';
+import {
+  blockWords,
+  connectionBytes,
+  DESCRIPTORS,
+  FLAG_MORE,
+  RETURNED_HEAD,
+  returnedAt,
+  SENT_HEAD,
+  STATE,
+  STATE_ENDED,
+} from '../../src/shm/layout.ts';
+import { ReceiveRing } from '../../src/shm/receive-ring.ts';
+import { SendRing, VIOLATED } from '../../src/shm/send-ring.ts';
+
+const CAPACITY = 8;
+const SLOT_BYTES = 256;
+const SLOTS = 16;
+
+class Pair {
+  readonly words: Int32Array;
+  readonly region: Region;
+  readonly pool: SlotPool;
+  readonly sender: SendRing;
+  readonly receiver: ReceiveRing;
+  returns: number;
+
+  constructor(capacity: number = CAPACITY) {
+    this.words = new Int32Array(connectionBytes(capacity) >> 2);
+    this.region = heapRegion(SLOTS * SLOT_BYTES);
+    this.pool = new SlotPool(this.region, { slotSizeBytes: SLOT_BYTES, headroomBytes: 0 });
+    const block = blockWords(capacity);
+    this.returns = 0;
+    this.sender = new SendRing({ words: this.words, ownAt: 0, peerAt: block, capacity }, this.pool);
+    this.receiver = new ReceiveRing(
+      { words: this.words, ownAt: block, peerAt: 0, capacity },
+      { region: this.region, listener: { slotsReturned: () => void this.returns++ } },
+    );
+  }
+
+  send(byte: number, length = 10, flags = 0): void {
+    const slot = this.pool.allocSlot();
+    this.region.bytes[this.pool.slotOffset(slot)] = byte;
+    this.sender.put(slot, this.pool.slotOffset(slot), length, flags);
+  }
+}
+
+describe('shared-memory rings', () => {
+  test('what is put is seen when it is published, in order, by reference', () => {
+    const pair = new Pair();
+    pair.send(1);
+    pair.send(2, 20, FLAG_MORE);
+    assert.equal(pair.receiver.ready, false);
+    assert.equal(pair.sender.publish(), true);
+    assert.equal(pair.sender.publish(), false);
+    assert.equal(pair.receiver.ready, true);
+    const first = pair.receiver.next()!;
+    assert.equal(pair.receiver.more, false);
+    const second = pair.receiver.next()!;
+    assert.equal(pair.receiver.more, true);
+    assert.equal(pair.receiver.ready, false);
+    assert.deepEqual([first.length, second.length], [10, 20]);
+    assert.deepEqual([first.bytes()[0], second.bytes()[0]], [1, 2]);
+    assert.equal(first.bytes().buffer, pair.region.buffer);
+    assert.equal(first.exclusive, false, 'lent memory is never ours to write');
+    first.release();
+    second.release();
+  });
+
+  test('a slot is free when its last slice is released and the return published', () => {
+    const pair = new Pair();
+    pair.send(1);
+    pair.sender.publish();
+    assert.ok(pair.receiver.ready);
+    const slice = pair.receiver.next()!;
+    const part = slice.sub(2, 3);
+    slice.release();
+    assert.equal(pair.returns, 0);
+    part.release();
+    assert.equal(pair.returns, 1);
+    assert.equal(pair.sender.hasReturns(), false);
+    assert.equal(pair.receiver.publish(), true);
+    assert.equal(pair.sender.takeReturns(), 1);
+    assert.equal(pair.pool.freeSlots, SLOTS);
+    assert.equal(pair.sender.inFlightBytes, 0);
+  });
+
+  test('slots come back in any order, however often the rings go round', () => {
+    const pair = new Pair();
+    const random = new SeededRandom(3);
+    const held: { byte: number; release: () => void }[] = [];
+    let sent = 0;
+    let received = 0;
+    for (let step = 0; step < 20_000; step++) {
+      const what = random.below(3);
+      if (what === 0 && pair.sender.free > 0) {
+        pair.send(sent++ & 255, 1);
+        if (random.below(2) === 0 || pair.sender.free === 0) pair.sender.publish();
+      } else if (what === 1 && pair.receiver.ready) {
+        const slice = pair.receiver.next()!;
+        assert.equal(slice.bytes()[0], received++ & 255);
+        held.push({ byte: slice.bytes()[0]!, release: () => slice.release() });
+      } else if (held.length > 0) {
+        held.splice(random.below(held.length), 1)[0]!.release();
+        pair.receiver.publish();
+        assert.notEqual(pair.sender.takeReturns(), VIOLATED);
+      }
+    }
+    assert.ok(received > 1000);
+    for (const each of held) each.release();
+    pair.receiver.publish();
+    pair.sender.reclaim();
+    assert.equal(pair.pool.freeSlots, SLOTS);
+  });
+
+  test('heads run through the end of int32', () => {
+    const pair = new Pair();
+    const near = 0x7fff_fffa;
+    Object.assign(pair.sender, { sent: near, published: near, returned: near });
+    Object.assign(pair.receiver, { received: near, known: near, returned: near, published: near });
+    pair.words[SENT_HEAD] = near;
+    pair.words[blockWords(CAPACITY) + RETURNED_HEAD] = near;
+    for (let i = 0; i < 30; i++) {
+      pair.send(i);
+      pair.sender.publish();
+      assert.ok(pair.receiver.ready);
+      const slice = pair.receiver.next()!;
+      assert.equal(slice.bytes()[0], i);
+      slice.release();
+      pair.receiver.publish();
+      assert.equal(pair.sender.takeReturns(), 1);
+    }
+    assert.ok(pair.words[SENT_HEAD]! < 0);
+  });
+
+  test('reclaim takes back everything that is on its way', () => {
+    const pair = new Pair();
+    for (let i = 0; i < 5; i++) pair.send(i);
+    pair.sender.publish();
+    pair.sender.reclaim();
+    assert.equal(pair.pool.freeSlots, SLOTS);
+    assert.equal(pair.sender.free, CAPACITY);
+  });
+
+  test('a state is seen no earlier than what was put before it', () => {
+    const pair = new Pair();
+    pair.send(1);
+    pair.sender.publishState(STATE_ENDED);
+    assert.equal(pair.receiver.peerState, STATE_ENDED);
+    assert.equal(pair.receiver.ready, true);
+    assert.equal(pair.words[STATE], STATE_ENDED);
+  });
+
+  const descriptor = (index: number): number => DESCRIPTORS + index * 4;
+  const LIES: Record<string, (words: Int32Array) => void> = {
+    'a head that runs backwards': words => void (words[SENT_HEAD] = -1),
+    'a head further than there are ids': words => void (words[SENT_HEAD] = CAPACITY + 1),
+    'a head far away': words => void (words[SENT_HEAD] = 0x4000_0000),
+    'an id that is none': words => void (words[descriptor(0)] = CAPACITY),
+    'a negative id': words => void (words[descriptor(0)] = -1),
+    'an offset outside': words => void (words[descriptor(0) + 1] = SLOTS * SLOT_BYTES),
+    'a negative offset': words => void (words[descriptor(0) + 1] = -4),
+    'a length that reaches outside': words => void (words[descriptor(0) + 2] = SLOTS * SLOT_BYTES + 1),
+    'a negative length': words => void (words[descriptor(0) + 2] = -1),
+    'offset and length whose sum wraps': words => {
+      words[descriptor(0) + 1] = 0x7fff_ffff;
+      words[descriptor(0) + 2] = 0x7fff_ffff;
+    },
+  };
+  for (const [name, lie] of Object.entries(LIES)) {
+    test(`receiving: ${name} is a violation`, () => {
+      const pair = new Pair();
+      pair.send(1);
+      pair.sender.publish();
+      lie(pair.words);
+      if (pair.receiver.ready) assert.equal(pair.receiver.next(), undefined);
+      assert.equal(pair.receiver.violated, true);
+      assert.equal(pair.receiver.ready, false);
+      assert.equal(pair.receiver.lent, 0);
+    });
+  }
+
+  test('receiving: an id that is lent already is a violation', () => {
+    const pair = new Pair();
+    pair.send(1);
+    pair.send(2);
+    pair.sender.publish();
+    pair.words[descriptor(1)] = pair.words[descriptor(0)]!;
+    assert.ok(pair.receiver.ready);
+    const slice = pair.receiver.next()!;
+    assert.equal(pair.receiver.next(), undefined);
+    assert.equal(pair.receiver.violated, true);
+    slice.release();
+  });
+
+  const block = blockWords(CAPACITY);
+  const FALSE_RETURNS: Record<string, (words: Int32Array) => void> = {
+    'more than was sent': words => void (words[block + RETURNED_HEAD] = 3),
+    'fewer than before': words => void (words[block + RETURNED_HEAD] = -1),
+    'an id that is none': words => {
+      words[block + returnedAt(CAPACITY)] = CAPACITY;
+      words[block + RETURNED_HEAD] = 1;
+    },
+    'the same id twice': words => {
+      const id = words[descriptor(0)]!;
+      words[block + returnedAt(CAPACITY)] = id;
+      words[block + returnedAt(CAPACITY) + 1] = id;
+      words[block + RETURNED_HEAD] = 2;
+    },
+  };
+  for (const [name, lie] of Object.entries(FALSE_RETURNS)) {
+    test(`sending: giving back ${name} is a violation, and no slot is lost`, () => {
+      const pair = new Pair();
+      pair.send(1);
+      pair.send(2);
+      pair.sender.publish();
+      lie(pair.words);
+      assert.equal(pair.sender.takeReturns(), VIOLATED);
+      pair.sender.reclaim();
+      assert.equal(pair.pool.freeSlots, SLOTS);
+    });
+  }
+});
