@@ -3,7 +3,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ARP_COUNTERS } from '../../src/inetstack/arp/arp.ts';
-import { arp, ethernet, OUR_IP, OUR_MAC, PEER_IP, PEER_MAC, parse, udpFrame } from './frames.ts';
+import { parseIpv4 } from '../../src/runtime/socket-address.ts';
+import {
+  arp,
+  ethernet,
+  icmp,
+  icmpFrame,
+  OUR_IP,
+  OUR_MAC,
+  PEER_IP,
+  PEER_MAC,
+  parse,
+  udpFrame,
+} from './frames.ts';
 import { StackFixture } from './stack-fixture.ts';
 
 const EVERYBODY = 'ffffffffffff';
@@ -145,20 +157,58 @@ describe('ARP', () => {
     fixture.end();
   });
 
+  it('keeps a neighbour that is made use of, however many are asked for', () => {
+    const fixture = new StackFixture({ arp: { neighbours: 16 } });
+    fixture.learnPeer();
+    const queue = fixture.udp(':7000');
+    const known = (): boolean => fixture.stack.arp.known(parseIpv4(PEER_IP)!)?.ready === true;
+    for (let host = 3; host < 250; host++) {
+      fixture.finish(fixture.push(queue, Buffer.from('x'), `${PEER_IP}:9`));
+      fixture.finish(fixture.push(queue, Buffer.from('x'), `10.0.0.${host}:9`));
+      fixture.pass(20_000);
+      assert.ok(known(), `${host}`);
+    }
+    // Nor for stations that make themselves known.
+    for (let host = 3; host < 250; host++) {
+      fixture.exchange(ethernet(arp(1, '02aabbccdd33', `10.0.0.${host}`, NOBODY, OUR_IP), 0x0806, EVERYBODY));
+      assert.ok(known() && fixture.stack.arp.count <= 16);
+    }
+    fixture.pass(6_000_000);
+    fixture.end();
+  });
+
+  it('leaves half of what may be asked for to ourselves', () => {
+    const fixture = new StackFixture({ arp: { neighbours: 16 } });
+    const before = fixture.stack.arp.counters[ARP_COUNTERS.indexOf('requestsSent')]!;
+    for (let host = 3; host < 100; host++) {
+      fixture.exchange(icmpFrame(icmp(8, 0, 1, Buffer.from('ping')), { source: `10.0.0.${host}` }));
+    }
+    assert.equal(fixture.stack.arp.count, 4);
+    assert.ok(fixture.stack.arp.crowded);
+    assert.equal(fixture.stack.arp.counters[ARP_COUNTERS.indexOf('requestsSent')]! - before, 4);
+    const queue = fixture.udp(':7000');
+    for (let host = 100; host < 104; host++) {
+      fixture.finish(fixture.push(queue, Buffer.from('x'), `10.0.0.${host}:9`));
+      assert.deepEqual(fixture.turn(), [request(`10.0.0.${host}`)]);
+    }
+    fixture.pass(6_000_000);
+    assert.ok(!fixture.stack.arp.crowded);
+    fixture.end();
+  });
+
   it('finds a neighbour again that the table has dropped while a route held it', () => {
-    const fixture = new StackFixture({ arp: { neighbours: 2 } });
+    const fixture = new StackFixture({ arp: { neighbours: 1 } });
     fixture.learnPeer();
     const queue = fixture.udp(':7000');
     fixture.finish(fixture.push(queue, Buffer.from('one'), `${PEER_IP}:9`));
     assert.equal(fixture.turn().length, 1);
-    for (const host of ['10.0.0.8', '10.0.0.9']) {
-      fixture.finish(fixture.push(queue, Buffer.from('x'), `${host}:9`));
-      fixture.turn();
-    }
-    // Both places are taken by neighbours that somebody waits for.
+    fixture.learnPeer(); // and nothing was sent since: it may go
+    fixture.finish(fixture.push(queue, Buffer.from('x'), '10.0.0.8:9'));
+    fixture.turn();
+    // The place is taken by a neighbour that somebody waits for.
     fixture.finish(fixture.push(queue, Buffer.from('two'), `${PEER_IP}:9`));
     fixture.pass(1000);
-    assert.equal(fixture.stack.arp.count, 2);
+    assert.equal(fixture.stack.arp.count, 1);
     fixture.pass(6_000_000);
     fixture.finish(fixture.push(queue, Buffer.from('three'), `${PEER_IP}:9`));
     const asked = fixture.pass(1000);
