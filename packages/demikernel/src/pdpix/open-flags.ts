@@ -2,7 +2,7 @@
 
 import { DemiError } from '@demikernel/memory';
 import type { WaitMode } from '../runtime/poll-loop.ts';
-import { LIBRARY_OSES, type OpenOptions } from './open.ts';
+import { LIBRARY_OSES, type OpenOptions, STORAGE_LIBRARY_OSES, type StorageOptions } from './open.ts';
 
 /** For `parseArgs` of node:util: spread it into `options`. */
 export const OPEN_FLAGS: {
@@ -20,6 +20,8 @@ export const OPEN_FLAGS: {
   readonly capture: { readonly type: 'string' };
   readonly receive: { readonly type: 'string' };
   readonly 'sq-poll-ms': { readonly type: 'string' };
+  readonly storage: { readonly type: 'string' };
+  readonly directory: { readonly type: 'string' };
 } = {
   libos: { type: 'string', default: 'catnap' },
   interface: { type: 'string' },
@@ -35,6 +37,8 @@ export const OPEN_FLAGS: {
   capture: { type: 'string' },
   receive: { type: 'string' },
   'sq-poll-ms': { type: 'string' },
+  storage: { type: 'string' },
+  directory: { type: 'string' },
 };
 
 /** The lines of `--help` for {@link OPEN_FLAGS}. */
@@ -42,6 +46,8 @@ export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.joi
   --wait MODE         spin, adaptive or interrupt (default adaptive)
   --spin-us N         adaptive: spin N microseconds before sleeping (default 50)
   --namespace NAME    open the sockets in this network namespace
+  --storage NAME      logs, too: ${STORAGE_LIBRARY_OSES.join(' or ')} (memory: gone with the process)
+  --directory PATH    storage catcollar: where the logs are
   catpowder:
   --interface NAME    the network interface
   --address IP/LEN    an address of the stack's own on that interface
@@ -73,6 +79,8 @@ export interface OpenFlagValues {
   capture?: string;
   receive?: string;
   'sq-poll-ms'?: string;
+  storage?: string;
+  directory?: string;
 }
 
 /** The options for `open` that the flags say. @throws ERR_DEMI_OPTION naming the flag that is wrong */
@@ -81,6 +89,7 @@ export function openOptions(flags: OpenFlagValues): OpenOptions {
     wait: oneOf('wait', flags.wait, ['spin', 'adaptive', 'interrupt']) as WaitMode | undefined,
     spinUs: wholeNumber('spin-us', flags['spin-us']),
     namespace: flags.namespace,
+    storage: storageOptions(flags),
   };
   const libos = oneOf('libos', flags.libos ?? 'catnap', LIBRARY_OSES);
   if (libos === 'catmem') {
@@ -103,6 +112,16 @@ export function openOptions(flags: OpenFlagValues): OpenOptions {
     slots: wholeNumber('slots', flags.slots),
     capture: flags.capture,
   };
+}
+
+function storageOptions(flags: OpenFlagValues): StorageOptions | undefined {
+  const libos = oneOf('storage', flags.storage, STORAGE_LIBRARY_OSES);
+  if (libos === 'catcollar') {
+    if (flags.directory === undefined) throw badFlag('directory', undefined, 'storage catcollar needs one');
+    return { libos, directory: flags.directory };
+  }
+  if (flags.directory !== undefined) throw badFlag('directory', undefined, 'is for --storage catcollar');
+  return libos === undefined ? undefined : { libos };
 }
 
 function oneOf<T extends string>(
