@@ -41,6 +41,7 @@ const CQ_FLAGS = 26;
 
 const CQE_WORDS = 4;
 const TWO_TO_32 = 2 ** 32;
+const SIGN: number = 1 << 31;
 const COMMON = abi.IORING_SETUP_CLAMP | abi.IORING_SETUP_CQSIZE | abi.IORING_SETUP_SUBMIT_ALL;
 const OURS = abi.IORING_SETUP_SINGLE_ISSUER | abi.IORING_SETUP_TASKRUN_FLAG;
 
@@ -187,6 +188,15 @@ export class IoUring {
     const address = base + offset;
     this.words[at + abi.SQE_ADDRESS] = address;
     this.words[at + abi.SQE_ADDRESS + 1] = address / TWO_TO_32;
+  }
+
+  /** As {@link setAddress}, the base in two halves as int32: nothing larger than that travels through calls. */
+  setAddressHalves(at: number, baseLow: number, baseHigh: number, offset: number): void {
+    const low = (baseLow + offset) | 0;
+    this.words[at + abi.SQE_ADDRESS] = low;
+    // Unsigned: the sum of the low halves ran over.
+    const carry = (low ^ SIGN) < (baseLow ^ SIGN) ? 1 : 0;
+    this.words[at + abi.SQE_ADDRESS + 1] = baseHigh + carry;
   }
 
   /** Sets the file offset of an entry (or what else its operation keeps there). */

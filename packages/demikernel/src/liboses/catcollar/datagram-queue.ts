@@ -153,7 +153,7 @@ export class DatagramQueue extends KernelQueue<RingHost> implements CompletionOw
     this.watched = true;
     const at = ring.prepare(IORING_OP_RECVMSG, this.fd, this.id, RECEIVE);
     ring.words[at + SQE_HEAD] = RECEIVE_HEAD;
-    ring.setAddress(at, blocks.base, blocks.offset(this.host.datagramTemplate));
+    ring.setAddressHalves(at, blocks.baseLow, blocks.baseHigh, blocks.offset(this.host.datagramTemplate));
     ring.words[at + SQE_LENGTH] = 1;
     ring.words[at + SQE_BUFFER] = this.landing.group;
     this.standing = true;
@@ -286,7 +286,7 @@ export class DatagramQueue extends KernelQueue<RingHost> implements CompletionOw
     this.sending.push(operation);
     const tag = SEND_DATAGRAM | (operation.index << KIND_BITS);
     const at = ring.prepare(IORING_OP_SENDMSG, this.fd, this.id, tag);
-    ring.setAddress(at, blocks.base, blocks.offset(block));
+    ring.setAddressHalves(at, blocks.baseLow, blocks.baseHigh, blocks.offset(block));
     ring.words[at + SQE_LENGTH] = 1;
     ring.words[at + SQE_OPERATION_FLAGS] = FLAGS;
     this.host.add(SENDS, 1);

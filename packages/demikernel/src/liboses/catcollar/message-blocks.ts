@@ -25,11 +25,15 @@ const TWO_TO_32 = 2 ** 32;
 
 /** The blocks of one library OS. */
 export class MessageBlocks {
-  /** Native address of block 0; the others follow at {@link offset}. */
+  /** Native address of block 0, in halves as int32; the others follow at {@link offset}. */
+  readonly baseLow: number;
+  readonly baseHigh: number;
   readonly #base: Address;
   /** By pool: where its region lies. The two pools of one library OS, then whatever a Gatherable brings. */
   readonly #poolBase: Address;
-  private readonly pool: SlotPool;
+  readonly poolLow: number;
+  readonly poolHigh: number;
+  readonly pool: SlotPool;
   private readonly map: MemoryMap;
   private readonly words: Int32Array;
   private readonly names: (NativeAddress | undefined)[];
@@ -41,7 +45,11 @@ export class MessageBlocks {
   constructor(pool: SlotPool, capacity: number) {
     this.map = mapAnonymous({ lengthBytes: capacity * BLOCK_BYTES });
     this.#base = this.map.addressNumber;
+    this.baseLow = this.#base | 0;
+    this.baseHigh = Math.floor(this.#base / TWO_TO_32);
     this.#poolBase = Number(pool.region.address);
+    this.poolLow = this.#poolBase | 0;
+    this.poolHigh = Math.floor(this.#poolBase / TWO_TO_32);
     this.pool = pool;
     this.words = this.map.signedWords(0, this.map.lengthBytes >> 2);
     this.names = new Array<NativeAddress | undefined>(capacity).fill(undefined);
@@ -52,10 +60,6 @@ export class MessageBlocks {
     }
     this.freeCount = capacity;
     this.pointedBytes = 0;
-  }
-
-  get base(): Address {
-    return this.#base;
   }
 
   /** Where a block's header begins, behind {@link base}. */

@@ -92,8 +92,10 @@ export class RingHost implements SocketHome {
   /** The message block that every receive of datagrams shows the kernel: room for an address, nothing else. */
   datagramTemplate: number;
   private landedDatagrams: Landing | undefined;
-  private senders: Sender[];
-  private sending: Sender[];
+  // Two lists in turn, counted apart: an array whose length is cut gives its memory up.
+  private senders: (Sender | undefined)[];
+  private senderCount: number;
+  private sending: (Sender | undefined)[];
   private starved: Starved[];
   private readonly lingering: Set<number>;
   private readonly namespace: number;
@@ -114,6 +116,7 @@ export class RingHost implements SocketHome {
     this.datagramTemplate = -1;
     this.landedDatagrams = undefined;
     this.senders = [];
+    this.senderCount = 0;
     this.sending = [];
     this.starved = [];
     this.lingering = new Set();
@@ -164,7 +167,10 @@ export class RingHost implements SocketHome {
 
   /** Has `submit` called before the next submission. */
   schedule(sender: Sender): void {
-    this.senders.push(sender);
+    const { senders } = this;
+    if (this.senderCount < senders.length) senders[this.senderCount] = sender;
+    else senders.push(sender);
+    this.senderCount++;
   }
 
   /** Has `retry` called when there are landing slots again. */
@@ -179,21 +185,25 @@ export class RingHost implements SocketHome {
 
   /** Whether something is to be submitted. */
   get hasSenders(): boolean {
-    return this.senders.length > 0;
+    return this.senderCount > 0;
   }
 
   /** One submission for all that the turn has produced. */
   flush(): number {
-    const { senders } = this;
-    if (senders.length > 0) {
-      this.senders = this.sending;
-      this.sending = senders;
-      for (let i = 0; i < senders.length; i++) {
-        if (!senders[i]!.submit()) this.senders.push(senders[i]!);
-      }
-      senders.length = 0;
-    }
+    if (this.senderCount > 0) this.submitAll();
     return this.ring.flush();
+  }
+
+  private submitAll(): void {
+    const { senders, senderCount } = this;
+    this.senders = this.sending;
+    this.sending = senders;
+    this.senderCount = 0;
+    for (let i = 0; i < senderCount; i++) {
+      const sender = senders[i]!;
+      senders[i] = undefined;
+      if (!sender.submit()) this.schedule(sender);
+    }
   }
 
   poll(): number {

@@ -199,7 +199,7 @@ export class StreamQueue
     name.copyFrom(scratch);
     this.attempt++;
     const at = ring.prepare(IORING_OP_CONNECT, this.fd, this.id, CONNECT | (this.attempt << KIND_BITS));
-    ring.setAddress(at, blocks.base, blocks.nameOffset(this.connectBlock));
+    ring.setAddressHalves(at, blocks.baseLow, blocks.baseHigh, blocks.nameOffset(this.connectBlock));
     ring.words[at + SQE_OFFSET] = name.lengthBytes;
     this.watched = true;
     this.state = CONNECTING;
@@ -506,7 +506,7 @@ export class StreamQueue
       this.attempt++;
       this.startAfresh();
     } else if (list === this.pops || list === this.accepts) list.remove(operation);
-    else if (list === this.pushes && operation.doneBytes === 0 && !this.sender.underWay)
+    else if (list === this.pushes && operation.doneBytes === 0 && !this.sender.offers(operation))
       list.remove(operation);
     else return false;
     this.finishPush(operation, ECANCELED);

@@ -106,7 +106,9 @@ export class StreamSender {
     const tag = zeroCopy || this.host.polled ? this.hold(operation) : SEND;
     const at = ring.prepare(zeroCopy ? IORING_OP_SEND_ZC : IORING_OP_SEND, this.queue.fd, this.queue.id, tag);
     if (zeroCopy) this.reportUsage(at);
-    ring.setAddress(at, blocks.baseOf(slice.pool), slice.offset + operation.doneBytes);
+    const offset = slice.offset + operation.doneBytes;
+    if (slice.pool === blocks.pool) ring.setAddressHalves(at, blocks.poolLow, blocks.poolHigh, offset);
+    else ring.setAddress(at, blocks.baseOf(slice.pool), offset);
     ring.words[at + SQE_LENGTH] = lengthBytes;
     this.begin(at, lengthBytes);
     return true;
@@ -131,7 +133,7 @@ export class StreamSender {
     const opcode = zeroCopy ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG;
     const at = ring.prepare(opcode, this.queue.fd, this.queue.id, tag);
     if (zeroCopy) this.reportUsage(at);
-    ring.setAddress(at, blocks.base, blocks.offset(block));
+    ring.setAddressHalves(at, blocks.baseLow, blocks.baseHigh, blocks.offset(block));
     ring.words[at + SQE_LENGTH] = 1;
     this.begin(at, lengthBytes);
     return true;
