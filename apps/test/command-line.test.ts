@@ -9,7 +9,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { requirePeer } from '@demikernel/lab';
 import { output, Service, withService } from './service.ts';
 
-const APPS = ['echo', 'ping-pong', 'push-pop', 'pktgen', 'dump', 'close', 'wait', 'udp-relay', 'http'];
+const APPS = ['echo', 'ping-pong', 'push-pop', 'pktgen', 'dump', 'close', 'wait', 'udp-relay', 'http', 'log'];
 
 describe('every application', () => {
   for (const app of APPS) {
