@@ -77,7 +77,7 @@ describe('generated classes', () => {
     message.setLookup('__proto__', new Uint8Array([1]));
     message.mutableSources(-1n);
     message._1 = -0;
-    message.typeCase = 'b';
+    message.typeCase_ = 'b';
     message.foobar = 5;
     message.quoted = 6;
     message.hasOwnProperty_ = 7;

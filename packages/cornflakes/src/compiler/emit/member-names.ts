@@ -21,21 +21,28 @@ export interface MemberNames {
   oneofs: Map<Oneof, string>;
 }
 
-/** @param presentWords How many `presentN` the class has. */
-export function memberNames(message: MessageType, presentWords: number): MemberNames {
+/** More presence words than a class can have: their names are never given to fields. */
+const MAX_PRESENT_WORDS = 72;
+
+/**
+ * Names are given in the order of the fields' numbers, a oneof's right before its first member's: so what is added with
+ * higher numbers renames nothing.
+ */
+export function memberNames(message: MessageType): MemberNames {
   const scope = new NameScope([...BASE_MEMBERS, ...Object.getOwnPropertyNames(Object.prototype)]);
-  for (let word = 0; word < presentWords; word++) scope.take(`present${word}`);
+  for (let word = 0; word < MAX_PRESENT_WORDS; word++) scope.take(`present${word}`);
   const fields = new Map<Field, string>();
+  const oneofs = new Map<Oneof, string>();
   for (const field of message.fields) {
+    const { oneof } = field;
+    if (oneof !== undefined && !oneofs.has(oneof)) {
+      const derived = (name: string): string[] => [`${name}Case`, `clear${capitalized(name)}`];
+      oneofs.set(oneof, scope.takeAll(camelCase(oneof.name), derived));
+    }
     fields.set(
       field,
       scope.takeAll(camelCase(field.name), name => membersOf(field, name)),
     );
-  }
-  const oneofs = new Map<Oneof, string>();
-  for (const oneof of message.oneofs) {
-    const derived = (name: string): string[] => [`${name}Case`, `clear${capitalized(name)}`];
-    oneofs.set(oneof, scope.takeAll(camelCase(oneof.name), derived));
   }
   return { fields, oneofs };
 }

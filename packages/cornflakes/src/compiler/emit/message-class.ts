@@ -36,7 +36,7 @@ class ClassWriter {
     this.name = module.messageClass(message);
     this.constant = module.messageConstant(message);
     this.slots = assignSlots(message.fields);
-    this.names = memberNames(message, this.slots.presentWords);
+    this.names = memberNames(message);
     this.members = message.fields.map(field => {
       const name = this.names.fields.get(field)!;
       const slot = this.slots.of.get(field)!;

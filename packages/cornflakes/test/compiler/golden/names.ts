@@ -481,8 +481,15 @@ const MESSAGE: MessageType<Message> = new MessageType<Message>({
     },
     { number: 8, name: 'sources', type: MESSAGE_, label: MAP, message: () => MESSAGE_SOURCES_ENTRY_ },
     { number: 9, name: '_1', type: DOUBLE, optional: true, jsonName: '1' },
-    { number: 10, name: 'typeCase', type: STRING, oneof: 'type_' },
-    { number: 11, name: 'prototype', type: UINT64, oneof: 'type_' },
+    {
+      number: 10,
+      name: 'typeCase_',
+      type: STRING,
+      oneof: 'type',
+      jsonName: 'typeCase',
+      protoName: 'type_case',
+    },
+    { number: 11, name: 'prototype', type: UINT64, oneof: 'type' },
     { number: 12, name: 'foobar', type: INT32_, jsonName: 'FOOBAR', protoName: 'FOO_BAR' },
     { number: 13, name: 'quoted', type: INT32_, jsonName: 'it\'s "quoted"' },
     {
@@ -496,7 +503,7 @@ const MESSAGE: MessageType<Message> = new MessageType<Message>({
     { number: 16, name: 'release_', type: BOOL, jsonName: 'release', protoName: 'release' },
     { number: 17, name: 'valueOf_', type: STRING, jsonName: 'valueOf', protoName: 'value_of' },
     { number: 18, name: 'xNumber', type: STRING },
-    { number: 19, name: 'present1', type: STRING },
+    { number: 19, name: 'present1_', type: STRING, jsonName: 'present1', protoName: 'present1' },
   ],
 });
 
@@ -513,7 +520,7 @@ export class Message extends Message_ {
   private readonly _lookup: MessageList<MessageLookupEntry>;
   private readonly _sources: MessageList<MessageSourcesEntry_>;
   private __1: number;
-  private readonly _typeCase: StringField;
+  private readonly _typeCase_: StringField;
   private _prototypeLow: number;
   private _prototypeHigh: number;
   private _foobar: number;
@@ -523,7 +530,7 @@ export class Message extends Message_ {
   private _release_: boolean;
   private readonly _valueOf_: StringField;
   private readonly _xNumber: StringField;
-  private readonly _present1: StringField;
+  private readonly _present1_: StringField;
 
   constructor() {
     super(MESSAGE);
@@ -538,7 +545,7 @@ export class Message extends Message_ {
     this._lookup = new MessageList<MessageLookupEntry>(MESSAGE_LOOKUP_ENTRY);
     this._sources = new MessageList<MessageSourcesEntry_>(MESSAGE_SOURCES_ENTRY_);
     this.__1 = 0;
-    this._typeCase = new StringField();
+    this._typeCase_ = new StringField();
     this._prototypeLow = 0;
     this._prototypeHigh = 0;
     this._foobar = 0;
@@ -548,7 +555,7 @@ export class Message extends Message_ {
     this._release_ = false;
     this._valueOf_ = new StringField();
     this._xNumber = new StringField();
-    this._present1 = new StringField();
+    this._present1_ = new StringField();
   }
 
   /** A cleared message from the pool. */
@@ -565,14 +572,14 @@ export class Message extends Message_ {
     return MESSAGE.fromJSON(json);
   }
 
-  /** Number of the field of `type_` that is set; 0 when none is. */
-  get type_Case(): number {
+  /** Number of the field of `type` that is set; 0 when none is. */
+  get typeCase(): number {
     if (this.present0 & 0x200) return 10;
     if (this.present0 & 0x400) return 11;
     return 0;
   }
-  clearType_(): void {
-    if (this.present0 & 0x200) this.clearTypeCase();
+  clearType(): void {
+    if (this.present0 & 0x200) this.clearTypeCase_();
     if (this.present0 & 0x400) this.clearPrototype();
   }
 
@@ -738,23 +745,23 @@ export class Message extends Message_ {
     this.present0 &= ~0x100;
   }
 
-  get hasTypeCase(): boolean {
+  get hasTypeCase_(): boolean {
     return (this.present0 & 0x200) !== 0;
   }
-  get typeCase(): string {
-    return this._typeCase.text();
+  get typeCase_(): string {
+    return this._typeCase_.text();
   }
-  set typeCase(value: StringValue) {
-    if (!(this.present0 & 0x200)) this.clearType_();
-    this._typeCase.set(value, this.copyThresholdBytes);
+  set typeCase_(value: StringValue) {
+    if (!(this.present0 & 0x200)) this.clearType();
+    this._typeCase_.set(value, this.copyThresholdBytes);
     this.present0 |= 0x200;
   }
-  /** Length, leases and copies of `typeCase` without a view. */
-  get typeCaseField(): StringField {
-    return this._typeCase;
+  /** Length, leases and copies of `typeCase_` without a view. */
+  get typeCase_Field(): StringField {
+    return this._typeCase_;
   }
-  clearTypeCase(): void {
-    this._typeCase.clear();
+  clearTypeCase_(): void {
+    this._typeCase_.clear();
     this.present0 &= ~0x200;
   }
 
@@ -765,7 +772,7 @@ export class Message extends Message_ {
     return uint64(this._prototypeLow, this._prototypeHigh);
   }
   set prototype(value: bigint | number) {
-    if (!(this.present0 & 0x400)) this.clearType_();
+    if (!(this.present0 & 0x400)) this.clearType();
     this._prototypeLow = low64(value);
     this._prototypeHigh = high64(value);
     this.present0 |= 0x400;
@@ -882,22 +889,22 @@ export class Message extends Message_ {
     this.present0 &= ~0x20000;
   }
 
-  get hasPresent1(): boolean {
+  get hasPresent1_(): boolean {
     return (this.present0 & 0x40000) !== 0;
   }
-  get present1(): string {
-    return this._present1.text();
+  get present1_(): string {
+    return this._present1_.text();
   }
-  set present1(value: StringValue) {
-    this._present1.set(value, this.copyThresholdBytes);
+  set present1_(value: StringValue) {
+    this._present1_.set(value, this.copyThresholdBytes);
     this.present0 |= 0x40000;
   }
-  /** Length, leases and copies of `present1` without a view. */
-  get present1Field(): StringField {
-    return this._present1;
+  /** Length, leases and copies of `present1_` without a view. */
+  get present1_Field(): StringField {
+    return this._present1_;
   }
-  clearPresent1(): void {
-    this._present1.clear();
+  clearPresent1_(): void {
+    this._present1_.clear();
     this.present0 &= ~0x40000;
   }
 
@@ -913,7 +920,7 @@ export class Message extends Message_ {
     this._lookup.clear();
     this._sources.clear();
     this.__1 = 0;
-    this._typeCase.clear();
+    this._typeCase_.clear();
     this._prototypeLow = 0;
     this._prototypeHigh = 0;
     this._foobar = 0;
@@ -923,7 +930,7 @@ export class Message extends Message_ {
     this._release_ = false;
     this._valueOf_.clear();
     this._xNumber.clear();
-    this._present1.clear();
+    this._present1_.clear();
   }
 
   override load(source: Source_, at: number): void {
@@ -968,7 +975,7 @@ export class Message extends Message_ {
       p += 8;
     }
     if (present0 & 0x200) {
-      this._typeCase.load(source, p);
+      this._typeCase_.load(source, p);
       p += 8;
     }
     if (present0 & 0x400) {
@@ -1004,7 +1011,7 @@ export class Message extends Message_ {
       this._xNumber.load(source, p);
       p += 8;
     }
-    if (present0 & 0x40000) this._present1.load(source, p);
+    if (present0 & 0x40000) this._present1_.load(source, p);
   }
 
   override measure(w: Writer): void {
@@ -1016,11 +1023,11 @@ export class Message extends Message_ {
     if (this.present0 & 0x20) this._class.measure(w);
     if (this.present0 & 0x40) this._lookup.measure(w);
     if (this.present0 & 0x80) this._sources.measure(w);
-    if (this.present0 & 0x200) this._typeCase.measure(w);
+    if (this.present0 & 0x200) this._typeCase_.measure(w);
     if (this.present0 & 0x4000) this._source_.measure(w);
     if (this.present0 & 0x10000) this._valueOf_.measure(w);
     if (this.present0 & 0x20000) this._xNumber.measure(w);
-    if (this.present0 & 0x40000) this._present1.measure(w);
+    if (this.present0 & 0x40000) this._present1_.measure(w);
   }
 
   /** A list is present when it has entries. */
@@ -1074,7 +1081,7 @@ export class Message extends Message_ {
       p += 8;
     }
     if (present0 & 0x200) {
-      this._typeCase.emit(w, p);
+      this._typeCase_.emit(w, p);
       p += 8;
     }
     if (present0 & 0x400) {
@@ -1110,7 +1117,7 @@ export class Message extends Message_ {
       p += 8;
     }
     if (present0 & 0x40000) {
-      this._present1.emit(w, p);
+      this._present1_.emit(w, p);
       p += 8;
     }
     if (this.unknown !== undefined) w.unknownRest(p, this);
