@@ -1,5 +1,5 @@
 // Run in a process of its own by catcollar-allocation.test.ts: prints the bytes that an echo over Catcollar allocates, both
-// ends and PDPIX included. The slope between N and 2N echoes with no collection in between, beside a planted allocation.
+// ends and PDPIX included. With no collection in between, beside a planted allocation.
 
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics } from 'node:v8';
@@ -8,11 +8,11 @@ import { connectedPair, openSockets } from './socket-stage.ts';
 
 declare const gc: () => void;
 
-const ECHOES = 20_000;
+const ECHOES = 30_000;
 const CONNECTIONS = 4;
 /** One object of 24 bytes in this many echoes. */
 const PLANT_EVERY = 10;
-const READINGS = 4;
+const READINGS = 3;
 
 let collections = 0;
 new PerformanceObserver(list => {
@@ -58,24 +58,22 @@ function usedBytes(): number {
   return total;
 }
 
-/** The least of a few readings: whatever V8 does beside only adds. */
-function slope(plant: boolean): number {
+/** The least of a few readings: whatever V8 does beside, a reading's own 3 KB included, only adds. */
+function perEcho(plant: boolean): number {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < READINGS; i++) {
     gc();
+    echoes(1000, plant);
     const start = usedBytes();
     echoes(ECHOES, plant);
-    const middle = usedBytes();
-    echoes(2 * ECHOES, plant);
-    const end = usedBytes();
-    least = Math.min(least, Math.abs(end - middle - (middle - start)) / ECHOES);
+    least = Math.min(least, (usedBytes() - start) / ECHOES);
   }
   return least;
 }
 
-echoes(5 * ECHOES, true);
-const withPlant = slope(true);
-const bare = slope(false);
+echoes(3 * ECHOES, true);
+const withPlant = perEcho(true);
+const bare = perEcho(false);
 process.stdout.write(
   `${JSON.stringify({ bare, planted: withPlant, collections, kept: planted !== undefined })}\n`,
 );
