@@ -51,7 +51,7 @@ const FLOORS: Record<string, number> = {
 const ENTRY_FLOOR = 5;
 
 /** Rooms that are pure: no module of Node's, and of the packages only memory. */
-const PURE_ROOMS: readonly string[] = ['inetstack'];
+const PURE_ROOMS: readonly string[] = ['inetstack', 'log'];
 
 /** Modules that a source text imports, statically or not, types included. */
 export function importsOf(source: string): string[] {
