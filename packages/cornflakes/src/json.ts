@@ -7,6 +7,7 @@ import type { BytesList, StringList } from './fields/bytes-list.ts';
 import type { MessageList } from './fields/message-list.ts';
 import type { BigIntList, NumberList } from './fields/scalar-lists.ts';
 import type { JsonValue } from './json-value.ts';
+import { nullIsValue, wellKnownForm } from './json-well-known.ts';
 import type { FieldDescriptor } from './layout.ts';
 import type { Message } from './message.ts';
 import {
@@ -36,17 +37,19 @@ function is64(type: number): boolean {
 }
 
 export function messageToJson(message: Message): JsonValue {
+  const form = wellKnownForm(message.type.name);
+  if (form !== undefined) return form.toJson(message as unknown as Accessors, message);
   const json: { [key: string]: JsonValue } = {};
   const accessors = message as unknown as Accessors;
   for (const field of message.type.fields) {
     const value = fieldToJson(accessors, field);
-    if (value !== undefined) put(json, field.jsonName ?? field.name, value);
+    if (value !== undefined) putProperty(json, field.jsonName ?? field.name, value);
   }
   return json;
 }
 
 /** Not by assignment: `__proto__` is a name like any other. */
-function put(json: { [key: string]: JsonValue }, name: string, value: JsonValue): void {
+export function putProperty(json: { [key: string]: JsonValue }, name: string, value: JsonValue): void {
   Object.defineProperty(json, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
@@ -85,12 +88,12 @@ function mapToJson(entries: MessageList<Message>): JsonValue {
           ? messageToJson(accessors['value'] as Message)
           : {}
         : scalarToJson(accessors['value'], valueField);
-    put(json, String(accessors['key']), value);
+    putProperty(json, String(accessors['key']), value);
   }
   return json;
 }
 
-function scalarToJson(value: unknown, field: FieldDescriptor): JsonValue {
+export function scalarToJson(value: unknown, field: FieldDescriptor): JsonValue {
   const { type } = field;
   if (is64(type)) return String(value);
   if (type === BYTES) {
@@ -107,6 +110,11 @@ function scalarToJson(value: unknown, field: FieldDescriptor): JsonValue {
 
 /** Fills an empty message. @throws ERR_DEMI_JSON naming the field */
 export function messageFromJson(message: Message, json: JsonValue, path = ''): void {
+  const form = wellKnownForm(message.type.name);
+  if (form !== undefined) {
+    form.fromJson(message as unknown as Accessors, json, path.replace(/\.$/, ''), message);
+    return;
+  }
   if (json === null || typeof json !== 'object' || Array.isArray(json)) throw badJson(path, 'an object');
   const accessors = message as unknown as Accessors;
   const oneofs = new Set<string>();
@@ -114,7 +122,7 @@ export function messageFromJson(message: Message, json: JsonValue, path = ''): v
     const field = message.type.fields.find(candidate => namesOf(candidate).includes(name));
     if (field === undefined) throw badJson(`${path}${name}`, 'a field of the schema');
     const value = json[name]!;
-    if (value === null) continue;
+    if (value === null && !nullIsValue(field.message?.().name)) continue;
     if (field.oneof !== undefined) {
       if (oneofs.has(field.oneof)) throw badJson(`${path}${name}`, `the only field of ${field.oneof}`);
       oneofs.add(field.oneof);
@@ -128,7 +136,12 @@ function namesOf(field: FieldDescriptor): string[] {
   return [field.jsonName ?? field.name, field.protoName ?? snake, field.name];
 }
 
-function fieldFromJson(accessors: Accessors, field: FieldDescriptor, json: JsonValue, path: string): void {
+export function fieldFromJson(
+  accessors: Accessors,
+  field: FieldDescriptor,
+  json: JsonValue,
+  path: string,
+): void {
   const { name, type, label = SINGULAR } = field;
   if (label === MAP) {
     mapFromJson(accessors[name] as MessageList<Message>, json, path);

@@ -11,7 +11,7 @@ import {
   OK,
   type ReadOptions,
 } from '../../src/index.ts';
-import { Everything, GetResp, Point, Tick } from '../contract/contract.ts';
+import { Batch, Everything, GetResp, Point, Tick } from '../contract/contract.ts';
 import { OldEverything } from '../contract/old-everything.ts';
 import { assertBalanced, cut, everythingJson, smallPool } from './support.ts';
 
@@ -82,8 +82,19 @@ test('mutated messages', () => {
   resp.id = 1;
   resp.val = new Uint8Array(100);
   wires.push(resp.toBytes());
+  const batch = Batch.acquire();
+  for (let i = 0; i < 8; i++) {
+    const inner = i < 4 ? batch : batch.mutableNext();
+    inner.vals.add(new Uint8Array(10 * i));
+    inner.points.add().x = i;
+    inner.mutableFirst().y = i;
+    inner.note = 'note';
+    inner.when = -1;
+    for (let j = 0; j < 8; j++) wires.push(batch.toBytes());
+  }
   const types: MessageType<Message>[] = [
     Everything.type,
+    Batch.type,
     OldEverything.type,
     GetResp.type,
     Point.type,
@@ -103,7 +114,7 @@ test('mutated messages', () => {
       const bytes = room.subarray(place, place + length);
       bytes.set(original.subarray(0, length));
       mutate(bytes);
-      const type = types[random(8) < 5 ? 0 : random(types.length)]!;
+      const type = types[random(8) < 6 ? random(2) : random(types.length)]!;
       const message = type.acquire();
       const option = options[random(options.length)];
       const reason = message.tryRead(bytes, option);
