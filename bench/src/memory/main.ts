@@ -17,6 +17,7 @@ import type { Figures, Task } from './peer.ts';
 const CHILD: string = fileURLToPath(new URL('./child.js', import.meta.url));
 const TIMEOUT_MS = 20_000;
 const IDLE_MS = 1000;
+const WARM_UP_MS = 400;
 const FIRST_PORT = 7400;
 
 /** Who is compared. */
@@ -25,16 +26,18 @@ interface System {
   system: string;
   wait: string;
   streams: boolean;
+  /** Sleeps when there is nothing to do. */
+  sleeps: boolean;
 }
 
 const SYSTEMS: readonly System[] = [
-  { system: 'bare', wait: 'spin', streams: false },
-  { system: 'catmem', wait: 'spin', streams: true },
-  { system: 'catmem', wait: 'spin-copy', streams: true },
-  { system: 'catmem', wait: 'adaptive', streams: true },
-  { system: 'node:net-spin', wait: 'spin', streams: true },
-  { system: 'node:net', wait: 'interrupt', streams: true },
-  { system: 'port', wait: 'interrupt', streams: true },
+  { system: 'bare', wait: 'spin', streams: false, sleeps: false },
+  { system: 'catmem', wait: 'spin', streams: true, sleeps: false },
+  { system: 'catmem', wait: 'spin-copy', streams: true, sleeps: false },
+  { system: 'catmem', wait: 'adaptive', streams: true, sleeps: true },
+  { system: 'node:net-spin', wait: 'spin', streams: true, sleeps: false },
+  { system: 'node:net', wait: 'interrupt', streams: true, sleeps: true },
+  { system: 'port', wait: 'interrupt', streams: true, sleeps: false },
 ];
 
 const ECHO_BYTES = 64;
@@ -60,14 +63,43 @@ export const memory: Benchmark = {
   ],
 };
 
+/** A system that runs: its two processes, standing still between their turns. */
+interface Running {
+  system: System;
+  service: PinnedProcess;
+  client: PinnedProcess;
+}
+
 async function run({ quick, values, progress }: RunOptions): Promise<Row[]> {
   const wanted = values['systems']?.split(',');
   const systems = SYSTEMS.filter(each => wanted === undefined || wanted.includes(each.system));
-  const milliseconds = Number(values['round-ms'] ?? (quick ? 250 : 1500));
+  const milliseconds = Number(values['round-ms'] ?? (quick ? 200 : 1000));
+  const rounds = quick ? 3 : 7;
   const rows: Row[] = [];
-  for (const [i, system] of systems.entries()) {
-    progress(`${system.system} ${system.wait}`);
-    rows.push(...(await measureSystem(system, FIRST_PORT + i, quick, milliseconds)));
+  const running: Running[] = [];
+  try {
+    for (const [i, system] of systems.entries()) {
+      progress(`starting ${system.system} ${system.wait}`);
+      const each = await start(system, FIRST_PORT + i);
+      running.push(each);
+      await measure(each, { task: 'echo', sizeBytes: ECHO_BYTES, milliseconds: WARM_UP_MS });
+    }
+    rows.push(...(await inTurns(running, 'echo', ECHO_BYTES, rounds, milliseconds, progress)));
+    const streaming = running.filter(each => each.system.streams);
+    for (const sizeBytes of quick ? QUICK_SIZES : FULL_SIZES) {
+      const some = await inTurns(streaming, 'stream', sizeBytes, quick ? 2 : 3, milliseconds, progress);
+      rows.push(...some);
+    }
+    for (const each of running) {
+      if (!each.system.sleeps) continue;
+      progress(`idle: ${each.system.system}`);
+      const row = rows.find(
+        found => found.system === each.system.system && found['wait'] === each.system.wait,
+      );
+      await addIdle(row!, each);
+    }
+  } finally {
+    await Promise.all(running.flatMap(each => [each.service.stop(), each.client.stop()]));
   }
   if (wanted === undefined || wanted.includes('catmem')) {
     progress('bytes per echo');
@@ -76,71 +108,83 @@ async function run({ quick, values, progress }: RunOptions): Promise<Row[]> {
   return rows;
 }
 
-async function measureSystem(
-  { system, wait, streams }: System,
-  port: number,
-  quick: boolean,
-  milliseconds: number,
-): Promise<Row[]> {
+async function start(system: System, port: number): Promise<Running> {
   const { server: serverProcessor, client: clientProcessor } = processors();
-  const start = (role: string, where: string, processor: number | undefined): PinnedProcess =>
+  const launch = (role: string, where: string, processor: number | undefined): PinnedProcess =>
     new PinnedProcess({
-      name: `${system} ${role}`,
+      name: `${system.system} ${role}`,
       script: CHILD,
-      args: [role, system, wait, where],
+      args: [role, system.system, system.wait, where],
       processor,
     });
-  const name =
-    system === 'catmem' ? `127.0.0.1:${port}` : join(tmpdir(), `demikernel-bench-${process.pid}-${port}`);
-  const service = start('serve', name, serverProcessor);
-  let client: PinnedProcess | undefined;
-  try {
-    const { where } = JSON.parse(await service.line(TIMEOUT_MS)) as { where: string };
-    // The two threads of a MessagePort need a processor each.
-    client = start('call', where, system === 'port' ? undefined : clientProcessor);
-    await client.line(TIMEOUT_MS);
-    const ask = (task: Task): Promise<Figures> => client!.ask<Figures>(task, milliseconds + TIMEOUT_MS);
-    await ask({ task: 'echo', sizeBytes: ECHO_BYTES, milliseconds: Math.min(milliseconds, 500) });
-    const rows: Row[] = [];
-    const sizes = quick ? QUICK_SIZES : FULL_SIZES;
-    const echo = await ask({ task: 'echo', sizeBytes: ECHO_BYTES, milliseconds });
-    rows.push(rowOf(system, wait, 'echo', ECHO_BYTES, echo));
-    for (const sizeBytes of streams ? sizes : []) {
-      await ask({ task: 'stream', sizeBytes, milliseconds: Math.min(milliseconds, 200) });
-      const figures = await ask({ task: 'stream', sizeBytes, milliseconds });
-      rows.push(rowOf(system, wait, 'stream', sizeBytes, figures));
-    }
-    if (wait === 'adaptive' || system === 'node:net') await addIdle(rows[0]!, service.pid, client.pid);
-    return rows;
-  } finally {
-    await Promise.all([service.stop(), client?.stop()]);
-  }
+  const catmem = system.system === 'catmem';
+  const name = catmem ? `127.0.0.1:${port}` : join(tmpdir(), `demikernel-bench-${process.pid}-${port}`);
+  const service = launch('serve', name, serverProcessor);
+  const { where } = JSON.parse(await service.line(TIMEOUT_MS)) as { where: string };
+  // The two threads of a MessagePort need a processor each.
+  const client = launch('call', where, system.system === 'port' ? undefined : clientProcessor);
+  await client.line(TIMEOUT_MS);
+  service.freeze();
+  client.freeze();
+  return { system, service, client };
 }
 
-function rowOf(system: string, wait: string, task: string, sizeBytes: number, figures: Figures): Row {
-  const row: Row = {
-    system,
-    wait,
-    task,
-    sizeBytes,
-    messagesPerSecond: Math.round(figures.messagesPerSecond),
-  };
+async function measure({ service, client }: Running, task: Task): Promise<Figures> {
+  service.thaw();
+  client.thaw();
+  const figures = await client.ask<Figures>(task, task.milliseconds + TIMEOUT_MS);
+  client.freeze();
+  service.freeze();
+  return figures;
+}
+
+/** Every round visits every system once; the median round counts, so that what else the machine does meets all alike. */
+async function inTurns(
+  running: readonly Running[],
+  task: Task['task'],
+  sizeBytes: number,
+  rounds: number,
+  milliseconds: number,
+  progress: RunOptions['progress'],
+): Promise<Row[]> {
+  const figures = running.map((): Figures[] => []);
+  for (let round = 0; round < rounds; round++) {
+    progress(`${task} ${sizeBytes} B, round ${round + 1}/${rounds}`);
+    for (const [i, each] of running.entries()) {
+      figures[i]!.push(await measure(each, { task, sizeBytes, milliseconds }));
+    }
+  }
+  return running.map(({ system }, i) => rowOf(system, task, sizeBytes, figures[i]!));
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1]!;
+}
+
+function rowOf({ system, wait }: System, task: string, sizeBytes: number, rounds: readonly Figures[]): Row {
+  const messagesPerSecond = median(rounds.map(each => each.messagesPerSecond));
+  const row: Row = { system, wait, task, sizeBytes, messagesPerSecond: Math.round(messagesPerSecond) };
   if (task === 'echo') {
-    row['p50Us'] = rounded(figures.p50Us);
-    row['p99Us'] = rounded(figures.p99Us);
-    row['meanUs'] = rounded(1e6 / figures.messagesPerSecond);
-  } else row['megabytesPerSecond'] = rounded((figures.messagesPerSecond * sizeBytes) / 1e6);
+    row['p50Us'] = rounded(median(rounds.map(each => each.p50Us)));
+    row['p99Us'] = rounded(median(rounds.map(each => each.p99Us)));
+    row['meanUs'] = rounded(1e6 / messagesPerSecond);
+  } else row['megabytesPerSecond'] = rounded((messagesPerSecond * sizeBytes) / 1e6);
   return row;
 }
 
-async function addIdle(row: Row, servicePid: number, clientPid: number): Promise<void> {
+async function addIdle(row: Row, { service, client }: Running): Promise<void> {
+  service.thaw();
+  client.thaw();
   await sleep(IDLE_MS / 4);
-  const before = [processCpuUs(servicePid), processCpuUs(clientPid)];
+  const before = [processCpuUs(service.pid), processCpuUs(client.pid)];
   const start = performance.now();
   await sleep(IDLE_MS);
   const elapsedUs = (performance.now() - start) * 1000;
-  row['idleCpuPercent'] = rounded(((processCpuUs(servicePid) - before[0]!) / elapsedUs) * 100);
-  row['clientIdleCpuPercent'] = rounded(((processCpuUs(clientPid) - before[1]!) / elapsedUs) * 100);
+  row['idleCpuPercent'] = rounded(((processCpuUs(service.pid) - before[0]!) / elapsedUs) * 100);
+  row['clientIdleCpuPercent'] = rounded(((processCpuUs(client.pid) - before[1]!) / elapsedUs) * 100);
+  client.freeze();
+  service.freeze();
 }
 
 async function allocationRow(echoes: number): Promise<Row> {

@@ -35,6 +35,9 @@ export const MAX_WAITING = 1024;
 /** Bytes on their way to the peer at most, and what the peer is allowed, unless the buffers are set. */
 export const DEFAULT_BUFFER_BYTES: number = 4 << 20;
 
+/** Slots on their way up to which a message is published at once. */
+const PROMPT_SLOTS = 8;
+
 const NOTHING = new Int32Array(0);
 const NO_LIMIT = 0x7fff_ffff;
 
@@ -146,14 +149,18 @@ export class Connection implements Watched, ReturnListener {
       this.peerChanged(state);
       work++;
     }
+    if (this.pops.head !== undefined) {
+      work += this.servePops();
+      // Somebody waits for what has come; slots are taken back in a turn that has nothing better to do.
+      if (work !== 0 && sender.free > sender.capacity >> 1 && this.pushes.head === undefined) return work;
+    } else if (this.deaf && this.receiver.ready) work += this.discard();
     if (sender.free !== sender.capacity && sender.hasReturns()) {
       const count = sender.takeReturns();
       if (count === VIOLATED) this.violate();
       else work += count;
       if (this.pushes.head !== undefined) this.servePushes();
     }
-    if (this.pops.head !== undefined) work += this.servePops();
-    else if (this.deaf && this.receiver.ready) work += this.discard();
+    if (this.receiver.violated) this.servePops();
     if (this.closed) this.leaveIfDone();
     return work;
   }
@@ -474,9 +481,9 @@ export class Connection implements Watched, ReturnListener {
     const { counters } = host;
     counters[SENT_MESSAGES] = counters[SENT_MESSAGES]! + 1;
     counters[SENT_BYTES] = counters[SENT_BYTES]! + operation.doneBytes;
-    // An acknowledged push: the peer has what lies in its memory, even if we die now. A message that is alone on its way is
-    // likely waited for; one of many goes with the others, at the end of the turn.
-    if ((operation.flags & PUSH_ACKED) !== 0 || sender.inFlight === last + 1) this.publish();
+    // An acknowledged push: the peer has what lies in its memory, even if we die now. A message that is nearly alone on its way
+    // is likely waited for; one of many goes with the others, at the end of the turn.
+    if ((operation.flags & PUSH_ACKED) !== 0 || sender.inFlight <= PROMPT_SLOTS) this.publish();
     else host.touch(this);
     this.finishPush(operation, 0);
     return true;
