@@ -73,4 +73,26 @@ describe('public schemas', () => {
       built.remove();
     }
   });
+
+  it('names of files and comments do no harm', async () => {
+    const strange = 'it\'s a "file".proto';
+    const files = {
+      [strange]: proto3(
+        '// */ export const x = \u2028 /*',
+        'message A { bool b = 1 [json_name = "\\n\\"\'"]; }',
+      ),
+      'user.proto': `syntax = "proto3"; import ${JSON.stringify(strange)}; message B { A a = 1; }`,
+    };
+    const built = build(['user.proto'], memory(files));
+    try {
+      const { B } = await built.import('user');
+      const message = B!.fromJSON({ a: { '\n"\'': true } });
+      const read = B!.read(message.toBytes());
+      assert.deepEqual(read.toJSON(), { a: { '\n"\'': true } });
+      read.release();
+      message.release();
+    } finally {
+      built.remove();
+    }
+  });
 });

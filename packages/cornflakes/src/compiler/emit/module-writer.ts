@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import type { EnumType, MessageType, SchemaFile } from '../schema/model.ts';
+import { quote } from './lines.ts';
 import type { ModuleNames } from './module-names.ts';
 
 export interface EmitOptions {
@@ -123,7 +124,7 @@ function importStatement(module: string, names: Imported[]): string[] {
       ({ name, local, typeOnly }) =>
         (typeOnly ? 'type ' : '') + (name === local ? name : `${name} as ${local}`),
     );
-  const from = `from '${module}';`;
+  const from = `from ${quote(module)};`;
   const single = `import { ${items.join(', ')} } ${from}`;
   const onlyTypes = names.every(one => one.typeOnly);
   if (onlyTypes) {

@@ -39,7 +39,8 @@ function moduleText(
     ...names.enums.map(type => enumLines(type, module)),
     ...names.messages.map(message => messageClass(message, module)),
   ];
-  const lines = [`// Made by cornc from ${file.importName}. Do not edit: changes are lost.`];
+  const source = file.importName.replace(/[\r\n\u2028\u2029]/g, '?');
+  const lines = [`// Made by cornc from ${source}. Do not edit: changes are lost.`];
   const imports = module.importLines();
   if (imports.length > 0) lines.push('', ...imports);
   for (const block of blocks) lines.push('', ...block);

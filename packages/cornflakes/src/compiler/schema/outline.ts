@@ -296,5 +296,5 @@ function numberProblem(value: number): string | undefined {
 }
 
 function unquote(text: string): string {
-  return text.slice(1, -1);
+  return text.slice(1, -1).replace(/\\(.)/g, '$1');
 }
