@@ -174,7 +174,10 @@ describe('ring', { skip: available() }, () => {
     assert.equal(owner.seen.at(-1)!.tag, 9);
     process.kill(process.pid, 'SIGHUP');
     waiter.sleep(Number.POSITIVE_INFINITY);
+    ring.poll();
+    waiter.sleep(Number.POSITIVE_INFINITY);
     assert.equal(waiter.checkSignal(), 1);
+    assert.equal(waiter.checkSignal(), 0);
     waiter.close();
     assert.equal(ring.close(), 0);
     poll.close();
