@@ -17,6 +17,9 @@ import { type References, Writer } from './writer.ts';
 const verifier: Verifier = new Verifier();
 const writer: Writer = new Writer();
 
+/** Where short messages for plain Node are written before they are copied out. */
+const workshop: Uint8Array = new Uint8Array(16_384);
+
 /** What a message has that is no part of another: where it was read from, and its measures while it is sent. */
 class Root {
   readonly source: Source;
@@ -174,10 +177,7 @@ export abstract class Message implements Gatherable {
 
   /** The message as byte arrays for `writev` and `dgram`: written ones first, then views of what is referred to. */
   toIovec(): Uint8Array[] {
-    const written = new Uint8Array(this.copiedBytes());
-    writer.overBytes(written);
-    this.writeOut();
-    const parts: Uint8Array[] = [written];
+    const parts: Uint8Array[] = [this.writtenBytes()];
     const { count, slices, starts, lengths } = this.rootState().references;
     for (let i = 0; i < count; i++) {
       const slice: Slice = slices[i]!;
@@ -187,10 +187,26 @@ export abstract class Message implements Gatherable {
     return parts;
   }
 
+  /** What `write` writes, as a fresh array. */
+  private writtenBytes(): Uint8Array {
+    const length = this.copiedBytes();
+    if (length > workshop.length) {
+      const written = new Uint8Array(length);
+      writer.overBytes(written);
+      this.writeOut();
+      return written;
+    }
+    // A copy of so few bytes costs less than the views that writing into a fresh array takes.
+    writer.overBytes(workshop);
+    this.writeOut();
+    return workshop.slice(0, length);
+  }
+
   /** The message as one fresh array. */
   toBytes(): Uint8Array {
+    const first = this.writtenBytes();
+    if (this.rootState().references.count === 0) return first;
     const parts = this.toIovec();
-    if (parts.length === 1) return parts[0]!;
     let length = 0;
     for (const part of parts) length += part.length;
     const bytes = new Uint8Array(length);

@@ -10,6 +10,8 @@ const NO_VIEW: DataView = new DataView(NO_BYTES.buffer);
 
 /** Offsets from here on lie in the scratch of a header that had to be put in order; messages are shorter. */
 export const SCRATCH_OFFSET = 0x4000_0000;
+/** Plain memory up to this size is remembered after its message has gone. */
+const KEPT_BYTES = 1 << 17;
 const SCRATCH_BYTES = 8 * MAX_FIELDS;
 
 /**
@@ -95,8 +97,11 @@ export class Segments {
   /** Lies over nothing. */
   overNothing(): void {
     this.array = undefined;
-    this.plain = NO_BYTES;
-    this.plainView = NO_VIEW;
+    // Views are dear to make, and a server receives into the same memory again and again; but do not keep much alive.
+    if (this.plain.length > KEPT_BYTES) {
+      this.plain = NO_BYTES;
+      this.plainView = NO_VIEW;
+    }
     this.count = 0;
     this.lengthBytes = 0;
     this.view = NO_VIEW;
