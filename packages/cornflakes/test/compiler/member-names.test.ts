@@ -15,7 +15,8 @@ function accessors(schema: RandomSchema): Map<string, string> {
   const { files } = compileSources(['t.proto'], memory({ 't.proto': schemaText(schema, 'p') }));
   const names = new Map<string, string>();
   let message = '';
-  for (const match of files[0]!.text.matchAll(/name: '(p\.[\w.]+)'|number: (\d+),\s+name: '(\w+)'/g)) {
+  const text = files.find(file => file.name === 't.ts')!.text;
+  for (const match of text.matchAll(/name: '(p\.[\w.]+)'|number: (\d+),\s+name: '(\w+)'/g)) {
     if (match[1] === undefined) names.set(`${message} ${match[2]}`, match[3]!);
     else message = match[1];
   }
@@ -38,6 +39,6 @@ describe('names of members', () => {
       const now = accessors(sorted);
       for (const [place, name] of accessors(earlier)) assert.equal(now.get(place), name, place);
     });
-    fc.assert(property, { seed: 1, numRuns: 200 });
+    fc.assert(property, { seed: 1, numRuns: 50 });
   });
 });

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import type { JsonValue } from '../../src/index.ts';
+import { WELL_KNOWN } from './well-known-values.ts';
 
 const SCALARS = [
   'int32',
@@ -50,7 +51,7 @@ export interface RandomField {
   name: string;
   number: number;
   label: Label;
-  /** A scalar, `E` for the enum, or `M0`, `M1`, … for a message. */
+  /** A scalar, `E` for the enum, `M0`, `M1`, … for a message, or a well-known type without its package. */
   type: string;
   key: string;
 }
@@ -72,8 +73,9 @@ function field(messages: number): fc.Arbitrary<RandomField> {
     number,
     label: fc.constantFrom<Label>('implicit', 'implicit', 'optional', 'repeated', 'map', 'oneof'),
     type: fc.oneof(
-      { weight: 4, arbitrary: fc.constantFrom(...SCALARS) },
-      { weight: 1, arbitrary: fc.constantFrom(...references) },
+      { weight: 8, arbitrary: fc.constantFrom(...SCALARS) },
+      { weight: 2, arbitrary: fc.constantFrom(...references) },
+      { weight: 1, arbitrary: fc.constantFrom(...Object.keys(WELL_KNOWN)) },
     ),
     key: fc.constantFrom(...KEYS),
   });
@@ -97,11 +99,18 @@ export function schemaText(schema: RandomSchema, packageName: string): string {
     ...oneofText(fields.filter(one => one.label === 'oneof')),
     '}',
   ]);
-  const head = ['syntax = "proto3";', `package ${packageName};`, 'enum E {', ...values, '}'];
+  const imports = [...new Set(Object.values(WELL_KNOWN).map(({ file }) => file))];
+  const head = [
+    'syntax = "proto3";',
+    `package ${packageName};`,
+    ...imports.map(file => `import "google/protobuf/${file}.proto";`),
+    ...['enum E {', ...values, '}'],
+  ];
   return `${[...head, ...messages].join('\n')}\n`;
 }
 
-function fieldText({ name, number, label, type, key }: RandomField): string {
+function fieldText({ name, number, label, type: short, key }: RandomField): string {
+  const type = Object.hasOwn(WELL_KNOWN, short) ? `google.protobuf.${short}` : short;
   if (label === 'map') return `map<${key}, ${type}> ${name} = ${number};`;
   return `${label === 'optional' || label === 'repeated' ? `${label} ` : ''}${type} ${name} = ${number};`;
 }
@@ -170,6 +179,7 @@ function keyValue(key: string): fc.Arbitrary<string> {
 
 function typeValue(schema: RandomSchema, type: string, depth: number): fc.Arbitrary<JsonValue> {
   if (type === 'E') return fc.oneof(fc.constantFrom(...Object.keys(ENUM_VALUES)), fc.constant(4711));
+  if (Object.hasOwn(WELL_KNOWN, type)) return WELL_KNOWN[type]!.value;
   if (type.startsWith('M')) return randomValue(schema, Number(type.slice(1)), depth + 1);
   return scalarValue(type);
 }

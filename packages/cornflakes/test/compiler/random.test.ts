@@ -10,10 +10,13 @@ import type { JsonValue } from '../../src/index.ts';
 import { type Built, build, type GeneratedClass } from './build.ts';
 import { type RandomSchema, randomSchema, randomValue, schemaText } from './random-schema.ts';
 import { memory } from './sources.ts';
+import { WELL_KNOWN } from './well-known-values.ts';
 
-const SCHEMAS = Number(process.env['CORNC_SCHEMAS'] ?? 30);
-const VALUES = Number(process.env['CORNC_VALUES'] ?? 40);
+const SCHEMAS = Number(process.env['CORNC_SCHEMAS'] ?? 24);
+const VALUES = Number(process.env['CORNC_VALUES'] ?? 25);
 const SEED = Number(process.env['CORNC_SEED'] ?? 1);
+
+const wellKnownFiles = new Set(Object.values(WELL_KNOWN).map(({ file }) => `google/protobuf/${file}.proto`));
 
 describe('random schemas', () => {
   const schemas: RandomSchema[] = fc.sample(randomSchema, { numRuns: SCHEMAS, seed: SEED });
@@ -29,7 +32,9 @@ describe('random schemas', () => {
   schemas.forEach((schema, at) => {
     it(`schema ${at} of seed ${SEED}`, async () => {
       const module = await built.import(`s${at}`);
-      const { root } = protobuf.parse(texts[at]!);
+      const root = new protobuf.Root();
+      for (const file of wellKnownFiles) root.addJSON(protobuf.common.get(file)!.nested!);
+      protobuf.parse(texts[at]!, root);
       schema.forEach((_, index) => {
         const ours = module[`M${index}`]!;
         const theirs = root.lookupType(`random.s${at}.M${index}`);
