@@ -21,10 +21,11 @@ export interface CatmemPeerOptions {
   address: string;
   wait: WaitMode;
   receive: 'reference' | 'copy';
+  slotSizeBytes: number;
 }
 
-function openCatmem({ wait, receive }: CatmemPeerOptions): Promise<Demikernel> {
-  return open({ libos: 'catmem', wait, receive, memoryBytes: MEMORY_BYTES });
+function openCatmem({ wait, receive, slotSizeBytes }: CatmemPeerOptions): Promise<Demikernel> {
+  return open({ libos: 'catmem', wait, receive, slotSizeBytes, memoryBytes: MEMORY_BYTES });
 }
 
 /** Serves until the process is asked to stop. */

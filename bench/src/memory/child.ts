@@ -11,15 +11,20 @@ import { BareClient, makeBare, serveBare } from './bare-peer.ts';
 import { CatmemClient, type CatmemPeerOptions, serveCatmem } from './catmem-peer.ts';
 import { type Client, carryOut, type Task } from './peer.ts';
 import { PortClient, servePort } from './port-peer.ts';
-import { serveUnix, UnixClient } from './unix-peer.ts';
+import { NodeClient, serveUnix, UnixClient } from './unix-peer.ts';
 
 function print(value: unknown): void {
   writeSync(1, `${JSON.stringify(value)}\n`);
 }
 
 function catmemOptions(wait: string, address: string): CatmemPeerOptions {
-  const [mode, copy] = wait.split('-');
-  return { address, wait: mode as WaitMode, receive: copy === 'copy' ? 'copy' : 'reference' };
+  const [mode, variant] = wait.split('-');
+  return {
+    address,
+    wait: mode as WaitMode,
+    receive: variant === 'copy' ? 'copy' : 'reference',
+    slotSizeBytes: variant === '64k' ? 65536 : 4096,
+  };
 }
 
 async function serve(system: string, wait: string, name: string): Promise<void> {
@@ -35,7 +40,7 @@ async function serve(system: string, wait: string, name: string): Promise<void> 
     exitOnRequest();
   } else {
     exitOnRequest();
-    serveUnix(name, wait === 'spin', () => print({ where: name }));
+    serveUnix(name, wait !== 'interrupt', () => print({ where: name }));
   }
 }
 
@@ -43,6 +48,7 @@ async function makeClient(system: string, wait: string, where: string): Promise<
   if (system === 'bare') return new BareClient(where);
   if (system === 'catmem') return await CatmemClient.connect(catmemOptions(wait, where));
   if (system === 'port') return new PortClient(new URL(import.meta.url));
+  if (wait === 'both') return new NodeClient(where, true);
   return new UnixClient(where);
 }
 

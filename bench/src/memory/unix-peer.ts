@@ -2,7 +2,7 @@
 // client of the kernel's can be (it spins on the socket). With `spin`, the service's event loop never sleeps.
 
 import { rmSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import {
   AF_UNIX,
   closeDescriptor,
@@ -105,5 +105,69 @@ export class UnixClient implements Client {
   close(): void {
     closeDescriptor(this.fd);
     this.map.release();
+  }
+}
+
+/** A client on node:net as well, of which no event loop sleeps either with `spin`. */
+export class NodeClient implements Client {
+  private readonly socket: Socket;
+  private readonly buffer: Buffer;
+  private missing: number;
+  private arrived: (() => void) | undefined;
+
+  constructor(path: string, spin: boolean) {
+    this.buffer = Buffer.alloc(BUFFER_BYTES);
+    this.missing = 0;
+    this.arrived = undefined;
+    this.socket = connect(path);
+    this.socket.on('data', bytes => this.receive(bytes.length));
+    const turn = (): void => {
+      setImmediate(turn);
+    };
+    if (spin) turn();
+  }
+
+  private receive(lengthBytes: number): void {
+    this.missing -= lengthBytes;
+    if (this.missing > 0) return;
+    const { arrived } = this;
+    this.arrived = undefined;
+    arrived?.();
+  }
+
+  private put(sizeBytes: number, what: number): boolean {
+    // What was written before may still lie in the socket's queue: a head of its own.
+    const head = Buffer.allocUnsafe(HEAD_BYTES);
+    head.writeInt32LE(what, 0);
+    head.writeInt32LE(sizeBytes, 4);
+    this.socket.cork();
+    let room = this.socket.write(head);
+    if (sizeBytes > HEAD_BYTES) room = this.socket.write(this.buffer.subarray(HEAD_BYTES, sizeBytes));
+    this.socket.uncork();
+    return room;
+  }
+
+  roundTrip(sizeBytes: number): Promise<void> {
+    return this.ask(sizeBytes, ECHO);
+  }
+
+  private ask(sizeBytes: number, what: number): Promise<void> {
+    this.missing = sizeBytes;
+    return new Promise(resolve => {
+      this.arrived = resolve;
+      this.put(sizeBytes, what);
+    });
+  }
+
+  send(sizeBytes: number, last: boolean): void | Promise<void> {
+    if (last) return this.ask(sizeBytes, LAST);
+    if (this.put(sizeBytes, SINK)) return undefined;
+    return new Promise(resolve => {
+      this.socket.once('drain', resolve);
+    });
+  }
+
+  close(): void {
+    this.socket.destroy();
   }
 }

@@ -6,7 +6,10 @@ import { passAll } from '@demikernel/ebpf';
 import { DemiError } from '@demikernel/memory';
 import {
   closeDescriptor,
+  createMemfd,
   driverName,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_SHRINK,
   getChannels,
   IoUring,
   type Link,
@@ -61,6 +64,13 @@ function trySocket(family: number): void {
   closeDescriptor(fd);
 }
 
+/** Peers get memory that they can map for reading only. */
+function trySealedMemory(): void {
+  closeDescriptor(
+    createMemfd({ name: 'demikernel-look', lengthBytes: 4096, seals: F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE }),
+  );
+}
+
 function features(): Feature[] {
   return [
     attempt('catnap', 'Linux on x86-64 and koffi', 'a supported host; npm ci', () => void libc()),
@@ -70,6 +80,7 @@ function features(): Feature[] {
       'sudo sysctl kernel.io_uring_disabled=0 (containers: allow it in the seccomp filter)',
       () => new IoUring({ entries: 8 }).close(),
     ),
+    attempt('catmem', 'sealed memfds (Linux 5.1)', 'a newer kernel', trySealedMemory),
     attempt('catpowder', 'AF_XDP sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_XDP)),
     attempt('catpowder', 'XDP programs (CAP_BPF, CAP_NET_ADMIN)', GRANT, () => passAll().close()),
     attempt('catpowder', 'AF_PACKET sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_PACKET)),

@@ -71,7 +71,7 @@ export class Demikernel {
 
   /** A new socket. @returns its queue descriptor @throws ERR_DEMI_UNSUPPORTED when the library OS has none of this type */
   socket(type: SocketType): number {
-    if (type === 'message' && this.name !== 'catmem') {
+    if (type === 'message' && this.libraryOs.hasMessageSockets !== true) {
       throw new DemiError('ERR_DEMI_UNSUPPORTED', `${this.name} has no 'message' sockets; catmem has`);
     }
     return this.adopt(this.libraryOs.createSocket(type));

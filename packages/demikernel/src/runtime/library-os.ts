@@ -4,8 +4,8 @@ import type { SlotPool } from '@demikernel/memory';
 import type { Operation } from './operation.ts';
 import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
-import type { Waiter } from './waiter.ts';
 import type { OpenMode } from './segment-store.ts';
+import type { Waiter } from './waiter.ts';
 
 /** Socket types, as in PDPIX; and `message`, a connection of whole messages, which shared memory has. */
 export type SocketType = 'stream' | 'datagram' | 'message';
@@ -36,6 +36,8 @@ export interface LibraryOs {
   readonly pool: SlotPool;
   /** Bytes per slice that `alloc` should hand out, so that one slice fills one packet. */
   readonly sliceBytes: number;
+  /** Whether there are sockets of type `message`; others are never asked for one. */
+  readonly hasMessageSockets?: boolean;
   /** A new unbound socket. @throws ERR_DEMI_UNSUPPORTED when this library OS has no such sockets. */
   createSocket(type: SocketType): Queue;
   /** Opens a log: its queue's descriptor comes as `operation.acceptedQd`. Absent: there is no storage. */

@@ -5,8 +5,9 @@
 //
 // ```
 //   0     head of the messages this side has sent    state of this side    wants            one cache line
-//   128   head of the slots this side gives back     window in bytes                        another
-//   256   descriptors: capacity x { id, offset, length, flags }
+//   128   head of the slots this side gives back                                            another
+//   256   window in bytes                                                                   one that hardly ever changes
+//   384   descriptors: capacity x { id, offset, length, flags }
 //   …     ids given back: capacity x { id }
 // ```
 //
@@ -32,8 +33,8 @@ export const STATE = 1;
 /** Not 0: this side waits for slots and wants to be woken when some come back. */
 export const WANTS_SLOTS = 2;
 export const RETURNED_HEAD = 32;
-export const WINDOW_BYTES = 33;
-export const DESCRIPTORS = 64;
+export const WINDOW_BYTES = 64;
+export const DESCRIPTORS = 96;
 /** Words of a descriptor. */
 export const DESCRIPTOR_WORDS = 4;
 

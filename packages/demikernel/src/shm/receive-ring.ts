@@ -142,11 +142,12 @@ export class ReceiveRing implements SlotLender {
     this.listener.slotsReturned();
   }
 
-  /** Shows the peer what it has got back, with a full barrier behind it. False: nothing new. */
-  publish(): boolean {
+  /** Shows the peer what it has got back, with a full barrier behind it if asked for. False: nothing new. */
+  publish(barrier: boolean): boolean {
     if (this.published === this.returned) return false;
     this.published = this.returned;
-    Atomics.store(this.words, this.ownAt + RETURNED_HEAD, this.returned);
+    if (barrier) Atomics.store(this.words, this.ownAt + RETURNED_HEAD, this.returned);
+    else this.words[this.ownAt + RETURNED_HEAD] = this.returned;
     return true;
   }
 

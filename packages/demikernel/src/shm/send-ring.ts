@@ -92,6 +92,11 @@ export class SendRing {
     this.sent = (this.sent + 1) | 0;
   }
 
+  /** Whether something was put that the peer has not been shown. */
+  get unpublished(): boolean {
+    return this.published !== this.sent;
+  }
+
   /** Shows the peer what was put: the payload first, then the index, with a full barrier behind it. False: nothing new. */
   publish(): boolean {
     if (this.published === this.sent) return false;

@@ -102,7 +102,7 @@ class Stage {
   scribble(words: Int32Array): void {
     const { random } = this;
     const block = blockWords(RING_CAPACITY);
-    const places = [0, 1, 2, 32, 33, 64, 65, 66, 67, 68, 69, 70, 71, returnedAt(RING_CAPACITY)];
+    const places = [0, 1, 2, 32, 64, 96, 97, 98, 99, 100, 101, 102, 103, returnedAt(RING_CAPACITY)];
     const side = random.below(8) === 0 ? block : 0;
     const at = side + (random.below(4) === 0 ? random.below(block) : places[random.below(places.length)]!);
     const old = words[at]!;

@@ -85,7 +85,7 @@ describe('shared-memory rings', () => {
     part.release();
     assert.equal(pair.returns, 1);
     assert.equal(pair.sender.hasReturns(), false);
-    assert.equal(pair.receiver.publish(), true);
+    assert.equal(pair.receiver.publish(true), true);
     assert.equal(pair.sender.takeReturns(), 1);
     assert.equal(pair.pool.freeSlots, SLOTS);
     assert.equal(pair.sender.inFlightBytes, 0);
@@ -108,13 +108,13 @@ describe('shared-memory rings', () => {
         held.push({ byte: slice.bytes()[0]!, release: () => slice.release() });
       } else if (held.length > 0) {
         held.splice(random.below(held.length), 1)[0]!.release();
-        pair.receiver.publish();
+        pair.receiver.publish(true);
         assert.notEqual(pair.sender.takeReturns(), VIOLATED);
       }
     }
     assert.ok(received > 1000);
     for (const each of held) each.release();
-    pair.receiver.publish();
+    pair.receiver.publish(true);
     pair.sender.reclaim();
     assert.equal(pair.pool.freeSlots, SLOTS);
   });
@@ -133,7 +133,7 @@ describe('shared-memory rings', () => {
       const slice = pair.receiver.next()!;
       assert.equal(slice.bytes()[0], i);
       slice.release();
-      pair.receiver.publish();
+      pair.receiver.publish(true);
       assert.equal(pair.sender.takeReturns(), 1);
     }
     assert.ok(pair.words[SENT_HEAD]! < 0);

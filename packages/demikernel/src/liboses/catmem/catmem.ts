@@ -45,6 +45,7 @@ class Catmem implements LibraryOs {
   readonly runtime: Runtime;
   readonly pool: SlotPool;
   readonly sliceBytes: number;
+  readonly hasMessageSockets: boolean;
   readonly idleTurnsPerClock: number;
   readonly descriptors: readonly number[];
   private readonly host: MemoryHost;
@@ -55,6 +56,7 @@ class Catmem implements LibraryOs {
     this.runtime = runtime;
     this.pool = host.pool;
     this.sliceBytes = host.pool.capacityBytes;
+    this.hasMessageSockets = true;
     this.idleTurnsPerClock = IDLE_TURNS_PER_CLOCK;
     this.descriptors = [host.epoll.fd];
     this.host = host;

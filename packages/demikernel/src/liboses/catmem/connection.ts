@@ -181,7 +181,8 @@ export class Connection implements Watched, ReturnListener {
   /** The peer sees what was pushed and what was given back, and is woken if it sleeps. */
   publish(): void {
     if (this.fd < 0) return;
-    const returned = this.receiver.publish();
+    // The head of what was sent is stored with a barrier, and stands for both.
+    const returned = this.receiver.publish(!this.sender.unpublished);
     const sent = this.sender.publish();
     // Slots alone wake a sleeper only if it waits for some.
     if (sent || (returned && this.words[this.peerWantsAt] !== 0)) this.ring();
@@ -552,7 +553,7 @@ export class Connection implements Watched, ReturnListener {
     this.announce(STATE_ENDED | STATE_DEAF | (reset ? STATE_RESET : 0));
     this.dropReceived();
     this.wantSlots(true);
-    this.receiver.publish();
+    this.receiver.publish(true);
     if (reset) this.sender.reclaim();
     this.leaveIfDone();
   }
