@@ -129,6 +129,28 @@ describe('a damaged log', () => {
     assert.deepEqual(found(disk).ids, [1, 2, 3, 4, 5, 6, 7, 99]);
   });
 
+  test('what has been cut off does not come back, whole segments of it either', () => {
+    const { disk, kept } = written(60, 3, true);
+    const segments = [...disk.logs.get(LOG)!.values()];
+    assert.ok(segments.length >= 3);
+    // The middle of the last segment but one's records: the word that the log goes on is lost with it.
+    const last = kept.findLast(each => each.position < (segments.length - 1) * SEGMENT_BYTES)!;
+    segments.at(-2)!.fill(0xa5, (last.position % SEGMENT_BYTES) + 32);
+    segments.at(-1)!.fill(0xa5, 8192, 12_288);
+    const expected = kept.filter(each => each.position < last.position).map(each => each.id);
+    assert.equal(found(copyOf(disk)).openErrno, EBADMSG);
+    const machine = new Machine(new MemoryStorage(disk), 3);
+    const qd = machine.open({ mode: 'existing', damaged: 'cut' });
+    assert.deepEqual(
+      machine.readAll(qd).records.map(each => idOf(each.bytes)),
+      expected,
+    );
+    machine.write(qd, payload(999, 50));
+    machine.shutDown();
+    const { errno, ids, openErrno } = found(disk);
+    assert.deepEqual([openErrno, errno, ids], [0, 0, [...expected, 999]]);
+  });
+
   test('a device that lies about writes: a hole is reported, not skipped', () => {
     let holes = 0;
     for (let seed = 1; seed <= 60; seed++) {

@@ -103,6 +103,8 @@ export class Lives {
 
   private size(): number {
     const { random } = this;
+    // Records that fill blocks: what is left of a torn group then looks most like what should follow.
+    if (this.life % 2 === 0 && random.below(4) > 0) return this.disk.blockBytes - 32;
     return random.below(16) === 0 ? random.below(9000) : random.below(300);
   }
 
