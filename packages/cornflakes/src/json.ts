@@ -133,7 +133,7 @@ export function messageFromJson(message: Message, json: JsonValue, path = ''): v
 
 function namesOf(field: FieldDescriptor): string[] {
   const snake = field.name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
-  return [field.jsonName ?? field.name, field.protoName ?? snake, field.name];
+  return [field.jsonName ?? field.name, field.protoName ?? snake];
 }
 
 export function fieldFromJson(

@@ -150,7 +150,9 @@ function check(options: Arguments): number {
   const changes = checkChange(before, after, options);
   for (const change of changes) process.stdout.write(`${formatChange(change)}\n`);
   const breaking = changes.filter(change => change.breaking).length;
-  process.stdout.write(`${changes.length} changes, ${breaking} breaking\n`);
+  process.stdout.write(
+    `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}, ${breaking} breaking\n`,
+  );
   return breaking > 0 ? 1 : 0;
 }
 

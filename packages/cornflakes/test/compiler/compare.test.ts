@@ -166,6 +166,12 @@ const CASES: Case[] = [
     ],
   },
   {
+    name: 'a type with the name of an imported one',
+    before: 'import "google/protobuf/empty.proto"; message Empty { bool a = 1; }',
+    after: 'import "google/protobuf/empty.proto"; message Empty { int32 a = 1; bool b = 2; }',
+    changes: ['!2:55 Empty.a was bool and is now int32', '=2:73 Empty.b is new; old readers keep it unread'],
+  },
+  {
     name: 'the package',
     before: 'package a.v1; message A { A a = 1; bool b = 2; }',
     after: 'package a.v2; message A { A a = 1; bool b = 2; }',

@@ -137,12 +137,12 @@ describe('cornc', () => {
     write('new.proto', proto3('message A { bool a = 1; string b = 2; }'));
     assert.deepEqual(cornc('--check', 'old.proto', 'same.proto'), {
       status: 0,
-      stdout: 'same.proto:2:45: compatible: A.c is new; old readers keep it unread\n1 changes, 0 breaking\n',
+      stdout: 'same.proto:2:45: compatible: A.c is new; old readers keep it unread\n1 change, 0 breaking\n',
       stderr: '',
     });
     assert.deepEqual(cornc('--check', 'old.proto', 'new.proto'), {
       status: 1,
-      stdout: 'new.proto:2:25: breaking: A.b was int32 and is now string\n1 changes, 1 breaking\n',
+      stdout: 'new.proto:2:25: breaking: A.b was int32 and is now string\n1 change, 1 breaking\n',
       stderr: '',
     });
   });
@@ -156,7 +156,7 @@ describe('cornc', () => {
     assert.equal(status, 1);
     assert.equal(
       stdout,
-      'new/x/b.proto:2:22: breaking: B.x was a single value and is now repeated\n1 changes, 1 breaking\n',
+      'new/x/b.proto:2:22: breaking: B.x was a single value and is now repeated\n1 change, 1 breaking\n',
     );
   });
 

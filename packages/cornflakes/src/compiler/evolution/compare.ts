@@ -45,8 +45,10 @@ export function compareSchemas(before: Schema, after: Schema): Change[] {
     changes.compatible(position, `package '${oldPackage}' is now '${newPackage}'`);
   }
   const ignorePackage = oldPackage !== undefined && newPackage !== undefined;
+  const compared = new Set([...before.files, ...after.files]);
+  // The dot keeps them from imported types with the same name.
   const key = (type: MessageType | EnumType): string =>
-    ignorePackage ? withoutPackage(type) : type.fullName;
+    ignorePackage && compared.has(type.file) ? `.${withoutPackage(type)}` : type.fullName;
   const sameType = (a: MessageType | EnumType, b: MessageType | EnumType): boolean => key(a) === key(b);
 
   const oldMessages = byKey(before.all.flatMap(allMessages), key);
