@@ -3,7 +3,7 @@
 
 import { DemiError, type Gatherable, type ScatterGatherArray, type Slice } from '@demikernel/memory';
 import { debugging } from './debug.ts';
-import { OK } from './error.ts';
+import { MalformedMessageError, OK } from './error.ts';
 import { messageToJson } from './json.ts';
 import type { JsonValue } from './json-value.ts';
 import type { MessageType } from './message-type.ts';
@@ -123,7 +123,14 @@ export abstract class Message implements Gatherable {
         return reason;
       }
     }
-    this.load(root.source, 0);
+    try {
+      this.load(root.source, 0);
+    } catch (error) {
+      // Not verified, or changed since by whom else can write the memory.
+      this.clear();
+      if (error instanceof MalformedMessageError) return error.reason;
+      throw error;
+    }
     return OK;
   }
 

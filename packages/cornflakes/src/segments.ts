@@ -113,6 +113,11 @@ export class Segments {
 
   private move(segment: number): void {
     this.segment = segment;
+    if (segment >= this.count) {
+      this.windowStart = 0;
+      this.windowEnd = 0;
+      return;
+    }
     const start = this.starts[segment]!;
     this.windowStart = start < 0 ? 0 : start;
     if (this.array === undefined) {
@@ -120,10 +125,6 @@ export class Segments {
       this.bytes = this.plain;
       this.delta = this.plainOffset;
       this.windowEnd = this.lengthBytes;
-      return;
-    }
-    if (segment >= this.count) {
-      this.windowEnd = 0;
       return;
     }
     const slice = this.array.segments[segment]!;

@@ -166,6 +166,8 @@ export class BytesField {
 
   /** The bytes as a fresh copy. */
   copy(): Uint8Array {
+    // Memory that others can write may have changed since it was verified: no allocation by its word alone.
+    if (this.state === RECEIVED && this.lengthBytes > 0) this.source!.seek(this.offset, this.lengthBytes);
     const copy = new Uint8Array(this.length);
     this.copyTo(copy, 0);
     return copy;

@@ -6,11 +6,12 @@ import { tuning } from '../tuning.ts';
 import { ENTRY_BYTES } from '../wire.ts';
 import type { Writer } from '../writer.ts';
 import { BytesField, type BytesValue, StringField, type StringValue } from './bytes-field.ts';
+import { MAX_KEPT_ELEMENTS } from './kept-elements.ts';
 import { outOfRange } from './out-of-range.ts';
 
 /** What lists of blobs have in common; `F` is a field that keeps one of them. */
 export abstract class BlobList<F extends BytesField> {
-  private readonly items: F[];
+  private readonly items: (F | undefined)[];
   // As in MessageList.
   private readonly epochs: number[];
   private epoch: number;
@@ -37,10 +38,11 @@ export abstract class BlobList<F extends BytesField> {
   fieldAt(index: number): F {
     if (!(index >= 0 && index < this.count)) throw outOfRange(index, this.count);
     while (this.items.length <= index) {
-      this.items.push(this.create());
+      this.items.push(undefined);
       this.epochs.push(-1);
     }
-    const item = this.items[index]!;
+    let item = this.items[index];
+    if (item === undefined) this.items[index] = item = this.create();
     if (this.epochs[index] !== this.epoch) {
       this.epochs[index] = this.epoch;
       item.clear();
@@ -70,6 +72,10 @@ export abstract class BlobList<F extends BytesField> {
     this.epoch = (this.epoch + 1) | 0;
     this.count = 0;
     this.source = undefined;
+    if (this.items.length > MAX_KEPT_ELEMENTS) {
+      this.items.length = 0;
+      this.epochs.length = 0;
+    }
   }
 
   /** Takes the entry at `p` of a verified message. */

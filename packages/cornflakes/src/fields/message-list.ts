@@ -5,11 +5,12 @@ import type { MessageType } from '../message-type.ts';
 import type { Source } from '../source.ts';
 import { ENTRY_BYTES } from '../wire.ts';
 import type { Writer } from '../writer.ts';
+import { MAX_KEPT_ELEMENTS } from './kept-elements.ts';
 import { outOfRange } from './out-of-range.ts';
 
 export class MessageList<T extends Message> implements Iterable<T> {
   private readonly type: MessageType<T>;
-  private readonly items: T[];
+  private readonly items: (T | undefined)[];
   // `epochs[i] === epoch`: item i has been read. So a clear is one increment.
   private readonly epochs: number[];
   private epoch: number;
@@ -35,10 +36,11 @@ export class MessageList<T extends Message> implements Iterable<T> {
   at(index: number): T {
     if (!(index >= 0 && index < this.count)) throw outOfRange(index, this.count);
     while (this.items.length <= index) {
-      this.items.push(this.type.createPart());
+      this.items.push(undefined);
       this.epochs.push(-1);
     }
-    const item = this.items[index]!;
+    let item = this.items[index];
+    if (item === undefined) this.items[index] = item = this.type.createPart();
     if (this.epochs[index] !== this.epoch) {
       this.epochs[index] = this.epoch;
       item.clear();
@@ -62,6 +64,10 @@ export class MessageList<T extends Message> implements Iterable<T> {
     this.epoch = (this.epoch + 1) | 0;
     this.count = 0;
     this.source = undefined;
+    if (this.items.length > MAX_KEPT_ELEMENTS) {
+      this.items.length = 0;
+      this.epochs.length = 0;
+    }
   }
 
   /** Reads every message that has not been read yet, so that the list can change. */

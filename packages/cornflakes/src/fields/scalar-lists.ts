@@ -4,6 +4,7 @@ import { high64, int64, int64Number, low64, uint64, uint64Number } from '../int6
 import type { Source } from '../source.ts';
 import { BOOL, DOUBLE, FIXED32, FIXED64, FLOAT, packedBytes, UINT32, UINT64 } from '../wire.ts';
 import type { Writer } from '../writer.ts';
+import { MAX_KEPT_ELEMENTS } from './kept-elements.ts';
 import { outOfRange } from './out-of-range.ts';
 
 /** A list of 32-bit integers, enumeration values, booleans (as 0 and 1), floats or doubles. */
@@ -106,6 +107,7 @@ export class NumberList implements Iterable<number> {
   clear(): void {
     this.count = 0;
     this.source = undefined;
+    if (this.values.length > MAX_KEPT_ELEMENTS) this.values.length = 0;
   }
 
   /** Takes the entry at `p` of a verified message. */
@@ -222,6 +224,10 @@ export class BigIntList implements Iterable<bigint> {
   clear(): void {
     this.count = 0;
     this.source = undefined;
+    if (this.lows.length > MAX_KEPT_ELEMENTS) {
+      this.lows.length = 0;
+      this.highs.length = 0;
+    }
   }
 
   /** Takes the entry at `p` of a verified message. */

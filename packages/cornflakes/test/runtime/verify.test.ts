@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { heapRegion, SlotPool } from '@demikernel/memory';
 import * as reasons from '../../src/error.ts';
 import type { Message, MessageType, ReadOptions } from '../../src/index.ts';
 import { Everything, GetResp, Point, Tick } from '../contract/contract.ts';
@@ -186,4 +187,41 @@ test('the time to verify grows with the size and no faster', () => {
     return least;
   });
   assert.ok(times[1]! < 16 * 6 * times[0]!, `${times[0]} ms for a sixteenth, ${times[1]} ms for the whole`);
+});
+
+test('memory that changes after it was verified, as shared memory can, is never read beyond', () => {
+  const message = Everything.acquire();
+  message.data = new Uint8Array(50);
+  message.names.add('x');
+  message.points.add().x = 1;
+  message.steps.add(1);
+  message.mutableInner().name = 'y';
+  const bytes = message.toBytes();
+  const read = Everything.read(bytes);
+  bytes.fill(0xff, 4);
+  const malformed = { code: 'ERR_DEMI_MALFORMED_MESSAGE' };
+  assert.throws(() => read.names.at(0), malformed);
+  assert.throws(() => read.points.at(0), malformed);
+  assert.throws(() => read.inner, malformed);
+  assert.equal(read.steps.at(0), -1);
+  assert.throws(() => GetResp.read(bytes, { verify: false }), malformed);
+  assert.equal(reasonOf(GetResp.type, bytes, { verify: false }), reasons.OUT_OF_BOUNDS);
+});
+
+test('a long list is not kept for ever, and looking at its end makes no more than one element', () => {
+  const message = Everything.acquire();
+  for (let i = 0; i < 5000; i++) message.points.add().x = i;
+  const read = Everything.read(message.toBytes());
+  assert.equal(read.points.at(4999).x, 4999);
+  read.clear();
+  read.points.add();
+  assert.equal(read.points.length, 1);
+  assert.equal(read.points.at(0).hasX, false);
+  read.release();
+  message.release();
+});
+
+test('an empty array is no message', () => {
+  const array = new SlotPool(heapRegion(4096), { slotSizeBytes: 256 }).array();
+  assert.equal(Point.acquire().tryRead(array), reasons.OUT_OF_BOUNDS);
 });
