@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -210,6 +211,41 @@ describe('catmem: memory that is lent', () => {
     }
     for (const array of kept) array.free();
     pair.close();
+  });
+});
+
+describe('catmem: address space', () => {
+  test('peers that come and go take no more of it', async () => {
+    const os = await openCatmem();
+    const listening = os.socket('stream');
+    os.bind(listening, '127.0.0.1:0');
+    os.listen(listening);
+    const peer = await openCatmem();
+    const mapped = (): number =>
+      Number(/^VmSize:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1'))![1]);
+    const visit = (): void => {
+      const accepting = os.accept(listening);
+      const qd = peer.socket('stream');
+      const connecting = peer.connect(qd, os.getsockname(listening));
+      while (!os.isComplete(accepting) || !peer.isComplete(connecting)) {
+        os.poll();
+        peer.poll();
+      }
+      peer.wait(connecting);
+      peer.close(qd);
+      os.close(os.wait(accepting)!.acceptedQd);
+      for (let turns = 0; turns < 500; turns++) {
+        peer.poll();
+        os.poll();
+      }
+    };
+    for (let i = 0; i < 20; i++) visit();
+    const beforeKb = mapped();
+    for (let i = 0; i < 200; i++) visit();
+    const grownKb = mapped() - beforeKb;
+    assert.ok(grownKb < 100 * (MEMORY_BYTES >> 10), `${grownKb} KiB more after 200 connections`);
+    peer.shutDown();
+    os.shutDown();
   });
 });
 

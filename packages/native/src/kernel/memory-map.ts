@@ -105,6 +105,27 @@ export class MemoryMap {
   }
 
   /**
+   * Maps the beginning of a descriptor, shared, over the range of a map that was released (MAP_FIXED): for who maps and
+   * releases again and again, since a released range stays taken. Views made before see what lies there now.
+   *
+   * @throws DemiError `ERR_DEMI_SYSCALL` or `ERR_DEMI_PERMISSION` when the kernel refuses, `ERR_DEMI_RANGE` for a map in use
+   */
+  reuse(fd: number, writable: boolean): void {
+    if (!this.#released) throw new DemiError('ERR_DEMI_RANGE', 'This map has not been released');
+    const protection = PROT_READ | (writable ? PROT_WRITE : 0);
+    const result = libc().mmap(
+      this.addressNumber,
+      this.lengthBytes,
+      protection,
+      MAP_SHARED | MAP_FIXED,
+      fd,
+      0,
+    );
+    if (result === -1) throw systemError('mmap', { detail: `mapping descriptor ${fd} over a released map` });
+    this.#released = false;
+  }
+
+  /**
    * Takes the address range away too (munmap(2)). Any later use of any view of it kills the process: only for memory
    * whose buffer never left the caller's hands.
    */

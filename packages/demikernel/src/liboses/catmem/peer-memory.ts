@@ -43,10 +43,13 @@ export function keyOf(poolFd: number, bellFd: number): string {
 /** The peers of one library OS. */
 export class PeerMemories {
   private readonly known: Map<string, PeerMemory>;
+  /** Ranges of peers that are gone, by length, to be used again: a released range stays taken for ever. */
+  private readonly ranges: Map<number, MemoryMap[]>;
 
   /** @param own our own memory, for connections to ourselves */
   constructor(own: PeerMemory) {
     this.known = new Map([[own.key, own]]);
+    this.ranges = new Map();
   }
 
   /** The memory behind two descriptors, which stay the caller's; `undefined` when it is not to be trusted. */
@@ -56,7 +59,7 @@ export class PeerMemories {
     const key = keyOf(poolFd, bellFd);
     let memory = this.known.get(key);
     if (memory === undefined) {
-      memory = mapPeer(key, poolFd, poolBytes, bellFd);
+      memory = this.map(key, poolFd, poolBytes, bellFd);
       this.known.set(key, memory);
     }
     memory.users++;
@@ -70,25 +73,39 @@ export class PeerMemories {
     this.known.delete(memory.key);
     memory.unmap();
   }
-}
 
-function mapPeer(key: string, poolFd: number, poolBytes: number, bellFd: number): PeerMemory {
-  const pool: MemoryMap = mapDescriptor({ fd: poolFd, lengthBytes: poolBytes, writable: false });
-  let bell: MemoryMap;
-  try {
-    bell = mapDescriptor({ fd: bellFd, lengthBytes: PAGE_BYTES, writable: false });
-  } catch (error) {
-    pool.release();
-    throw error;
+  private map(key: string, poolFd: number, poolBytes: number, bellFd: number): PeerMemory {
+    const pool = this.range(poolFd, poolBytes);
+    let bell: MemoryMap;
+    try {
+      bell = this.range(bellFd, PAGE_BYTES);
+    } catch (error) {
+      this.giveBack(pool);
+      throw error;
+    }
+    return {
+      key,
+      region: regionOf(pool),
+      bell: new Bell(bell.signedWords(0, 1)),
+      users: 0,
+      unmap: () => {
+        this.giveBack(pool);
+        this.giveBack(bell);
+      },
+    };
   }
-  return {
-    key,
-    region: regionOf(pool),
-    bell: new Bell(bell.signedWords(0, 1)),
-    users: 0,
-    unmap: () => {
-      pool.release();
-      bell.release();
-    },
-  };
+
+  private range(fd: number, lengthBytes: number): MemoryMap {
+    const range = this.ranges.get(lengthBytes)?.pop();
+    if (range === undefined) return mapDescriptor({ fd, lengthBytes, writable: false });
+    range.reuse(fd, false);
+    return range;
+  }
+
+  private giveBack(range: MemoryMap): void {
+    range.release();
+    const ranges = this.ranges.get(range.lengthBytes);
+    if (ranges === undefined) this.ranges.set(range.lengthBytes, [range]);
+    else ranges.push(range);
+  }
 }
