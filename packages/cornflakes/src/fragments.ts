@@ -141,7 +141,7 @@ export class Reassembler {
   duplicates: number;
   /** Messages given up: too old, or too many at once. */
   abandoned: number;
-  private readonly pending: Map<string, Pending>;
+  private readonly pending: Map<number, Pending>;
   private readonly maxMessageBytes: number;
   private readonly maxPending: number;
   private readonly maxHeldFragments: number;
@@ -165,12 +165,12 @@ export class Reassembler {
    * Takes one datagram, which stays the caller's to free. Returns the whole message, the caller's to free too, when this was
    * its last fragment.
    *
-   * @param peer tells senders apart, so that none completes another's message
+   * @param peer tells senders apart, so that none completes another's message: 0 to 2^20 − 1
    * @param now the caller's clock, in ticks that never go back
    */
-  add(datagram: ScatterGatherArray, peer: string, now: number): ScatterGatherArray | undefined {
+  add(datagram: ScatterGatherArray, peer: number, now: number): ScatterGatherArray | undefined {
     this.expire(now);
-    datagram.copyTo(header);
+    readHeader(datagram);
     const index = headerView.getUint16(4, true);
     const count = headerView.getUint16(6, true);
     const totalBytes = headerView.getUint32(8, true);
@@ -179,7 +179,7 @@ export class Reassembler {
       this.malformed++;
       return undefined;
     }
-    const key = `${headerView.getUint32(0, true)} ${peer}`;
+    const key = peer * 0x1_0000_0000 + headerView.getUint32(0, true);
     let message = this.pending.get(key);
     if (message === undefined) {
       if (count === 1) return this.payloadOf(datagram);
@@ -241,7 +241,7 @@ export class Reassembler {
     return whole;
   }
 
-  private drop(key: string, message: Pending): void {
+  private drop(key: number, message: Pending): void {
     this.pending.delete(key);
     this.heldFragments -= message.parts.length - message.missing;
     message.free();
@@ -266,6 +266,17 @@ export class Reassembler {
   /** Gives back what never became a message. */
   close(): void {
     for (const [key, message] of this.pending) this.drop(key, message);
+  }
+}
+
+/** Copies the header out of a datagram, whatever slices it lies in; of a shorter one what there is. */
+function readHeader(datagram: ScatterGatherArray): void {
+  let to = 0;
+  for (let i = 0; i < datagram.count && to < FRAGMENT_HEADER_BYTES; i++) {
+    const slice = datagram.segments[i]!;
+    const { bytes } = slice.pool.region;
+    const end = slice.offset + slice.length;
+    for (let at = slice.offset; at < end && to < FRAGMENT_HEADER_BYTES; at++, to++) header[to] = bytes[at]!;
   }
 }
 

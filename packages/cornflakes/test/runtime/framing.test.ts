@@ -104,7 +104,7 @@ test('fragments in any order, twice or mixed with others, make their messages', 
         }
         const whole: Uint8Array[] = [];
         for (const fragment of fragments) {
-          const message = reassembler.add(fragment, 'peer', 0);
+          const message = reassembler.add(fragment, 1, 0);
           fragment.free();
           if (message === undefined) continue;
           whole.push(message.toBytes());
@@ -129,8 +129,8 @@ test('what cannot be completed is bounded, and given back', () => {
   const message = cut(pool, new Uint8Array(500), [100]);
   for (let id = 0; id < 100; id++) {
     const [first, ...others] = datagrams(message, id, 200);
-    reassembler.add(first!, 'peer', id);
-    reassembler.add(first!, 'peer', id);
+    reassembler.add(first!, 1, id);
+    reassembler.add(first!, 1, id);
     for (const fragment of [first!, ...others]) fragment.free();
   }
   message.free();
@@ -138,7 +138,7 @@ test('what cannot be completed is bounded, and given back', () => {
   assert.equal(reassembler.abandoned, 96);
   assert.equal(pool.slotCount - pool.freeSlots <= 4 * 3, true);
   const empty = cut(pool, new Uint8Array(3), [3]);
-  assert.equal(reassembler.add(empty, 'peer', 1000), undefined);
+  assert.equal(reassembler.add(empty, 1, 1000), undefined);
   assert.equal(reassembler.malformed, 1);
   assert.equal(reassembler.abandoned, 100);
   empty.free();
@@ -161,7 +161,7 @@ test('random datagrams are dropped and counted', () => {
           view.setUint32(8, header.total, true);
         }
         const datagram = cut(pool, bytes, [7]);
-        const message = reassembler.add(datagram, 'peer', 0);
+        const message = reassembler.add(datagram, 1, 0);
         datagram.free();
         if (message === undefined) return;
         assert.equal(message.lengthBytes, bytes.length >= 12 ? header.total : -1);
