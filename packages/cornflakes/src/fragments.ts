@@ -227,7 +227,7 @@ export class Reassembler {
     return payload;
   }
 
-  private complete(key: string, message: Pending): ScatterGatherArray | undefined {
+  private complete(key: number, message: Pending): ScatterGatherArray | undefined {
     if (message.heldBytes !== message.totalBytes) {
       this.malformed++;
       this.drop(key, message);
