@@ -22,7 +22,7 @@ import {
   SQE_OPERATION_FLAGS,
   syscall,
 } from '@demikernel/native/kernel';
-import { EBUSY, ECANCELED, EEXIST, EINVAL, EIO, ENOENT } from '../../runtime/errno.ts';
+import { EBADMSG, EBUSY, ECANCELED, EEXIST, EINVAL, EIO, ENOENT } from '../../runtime/errno.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import {
   type OpenMode,
@@ -111,7 +111,7 @@ export class FileStorage implements Storage, CompletionOwner {
   /** @throws ERR_DEMI_OPTION, ERR_DEMI_IO_URING_DISABLED, ERR_DEMI_SYSCALL; what mkdir(2) says */
   constructor(runtime: Runtime, options: FileStorageOptions) {
     const { directory, segmentBytes = 16 << 20, direct = true } = options;
-    if (segmentBytes % 4096 !== 0 || segmentBytes < 64 << 10 || segmentBytes > 1 << 30) {
+    if (!fitting(segmentBytes)) {
       throw new DemiError(
         'ERR_DEMI_OPTION',
         `segmentBytes is a multiple of 4096 from 65536 to ${1 << 30}, not ${segmentBytes}`,
@@ -174,7 +174,14 @@ export class FileStorage implements Storage, CompletionOwner {
       if (file.endsWith('.new')) rmSync(join(path, file));
       else if (number !== undefined) numbers.push(Number(number));
     }
-    if (numbers.length > 0) segmentBytes = statSync(join(path, FileStore.fileName(numbers[0]!))).size;
+    for (const number of numbers) {
+      const { size } = statSync(join(path, FileStore.fileName(number)));
+      // All are as long as the first, and no log was made with another length.
+      if (!fitting(size) || (number !== numbers[0] && size !== segmentBytes)) {
+        throw Object.assign(new Error('a segment has been cut'), { errno: EBADMSG });
+      }
+      segmentBytes = size;
+    }
     const blockBytes = this.findBlockBytes(path);
     const store = new FileStore(this, { path, directoryFd, blockBytes, segmentBytes, numbers });
     this.stores.set(name, store);
@@ -307,4 +314,8 @@ export class FileStorage implements Storage, CompletionOwner {
     for (const idle of this.idleBuffers.values()) for (const buffer of idle) buffer.map.release();
     this.idleBuffers.clear();
   }
+}
+
+function fitting(segmentBytes: number): boolean {
+  return segmentBytes % LARGE_BLOCK === 0 && segmentBytes >= 64 << 10 && segmentBytes <= 1 << 30;
 }

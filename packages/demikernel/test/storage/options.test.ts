@@ -1,0 +1,89 @@
+// Opening a library OS with storage, without it, and with options that make no sense; what it leaves behind. Runs alone.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { openDescriptors } from '@demikernel/native/kernel';
+import { type Demikernel, EBADMSG, EBUSY, EINVAL, open, openOptions, type Result } from '../../src/index.ts';
+
+describe('storage', () => {
+  test('a library OS without it refuses by name', async () => {
+    const os = await open({ libos: 'catnap' });
+    assert.throws(() => os.open('log'), { code: 'ERR_DEMI_UNSUPPORTED', message: /catnap stores nothing/ });
+    assert.equal(os.libraryOs.runtime.operations.liveCount, 0);
+    os.shutDown();
+  });
+
+  test('options that make no sense are refused, and nothing stays open', async () => {
+    const before = openDescriptors().size;
+    const bad = [
+      { libos: 'cattree' },
+      { libos: 'catcollar', directory: tmpdir(), segmentBytes: 1000 },
+      { libos: 'memory', largestRecordBytes: 0 },
+      { libos: 'catcollar', directory: '/dev/null/logs' },
+    ];
+    for (const storage of bad) {
+      await assert.rejects(open({ libos: 'catnap', storage: storage as { libos: 'memory' } }));
+    }
+    // Each open leaves its metrics to readers until the process ends.
+    assert.ok(openDescriptors().size <= before + bad.length);
+  });
+
+  test('flags', () => {
+    assert.deepEqual(openOptions({ storage: 'memory' }).storage, { libos: 'memory' });
+    assert.deepEqual(openOptions({ storage: 'catcollar', directory: '/x' }).storage, {
+      libos: 'catcollar',
+      directory: '/x',
+    });
+    for (const flags of [{ storage: 'catcollar' }, { directory: '/x' }, { storage: 'catnap' }]) {
+      assert.throws(() => openOptions(flags), { code: 'ERR_DEMI_OPTION' });
+    }
+  });
+
+  test('files: opened and closed many times, nothing is left open; strangers in the directory do no harm', async t => {
+    const directory = mkdtempSync(join(tmpdir(), 'demikernel-options-'));
+    const options = {
+      libos: 'catnap',
+      storage: { libos: 'catcollar', directory, segmentBytes: 64 << 10 },
+    } as const;
+    try {
+      const os = await open(options).catch((error: Error) => t.skip(error.message));
+      if (os === undefined) return;
+      let descriptors = 0;
+      for (let round = 0; round < 30; round++) {
+        const qd = openPatiently(os);
+        assert.equal(os.wait(os.push(qd, new Uint8Array(9000)), 10_000_000)!.errno, 0);
+        assert.equal(os.wait(os.truncate(qd, Number.POSITIVE_INFINITY), 10_000_000)!.errno, 0);
+        os.close(qd);
+        if (round === 5) descriptors = openDescriptors().size;
+      }
+      // A segment more or less, and those kept to be used again.
+      assert.ok(openDescriptors().size <= descriptors + 4, 'descriptors are left');
+      os.shutDown();
+      writeFileSync(join(directory, 'log', 'notes.txt'), 'not a segment');
+      writeFileSync(join(directory, 'log', '00000099.segment.new'), 'half made');
+      const again = await open(options);
+      assert.equal(again.wait(again.open('log'), 10_000_000)!.errno, 0);
+      assert.ok(!readdirSync(join(directory, 'log')).includes('00000099.segment.new'));
+      again.shutDown();
+      writeFileSync(join(directory, 'log', '00000000.segment'), 'cut short');
+      const damaged = await open(options);
+      assert.ok([EBADMSG, EINVAL].includes(damaged.wait(damaged.open('log'), 10_000_000)!.errno));
+      damaged.shutDown();
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+/** Opens a log whose last words may still be on their way. */
+function openPatiently(os: Demikernel): number {
+  for (;;) {
+    const { acceptedQd, errno }: Result = os.wait(os.open('log', { mode: 'either' }), 10_000_000)!;
+    if (errno === 0) return acceptedQd;
+    assert.equal(errno, EBUSY);
+    os.poll();
+  }
+}
