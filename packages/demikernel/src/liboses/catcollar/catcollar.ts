@@ -8,7 +8,7 @@ import type { Queue } from '../../runtime/queue.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { AF_INET } from '../../runtime/socket-address.ts';
 import type { Waiter } from '../../runtime/waiter.ts';
-import type { Ring } from '../../uring/ring.ts';
+import { Ring } from '../../uring/ring.ts';
 import { UringWaiter } from '../../uring/uring-waiter.ts';
 import { DatagramQueue } from './datagram-queue.ts';
 import { RingHost } from './ring-host.ts';
@@ -110,11 +110,14 @@ class Catcollar implements LibraryOs {
 export function createCatcollar(runtime: Runtime, options: CatcollarOptions): LibraryOs {
   const { memoryBytes = 64 * 1024 * 1024, slotSizeBytes = 4096, debugMemory = false } = options;
   const region = mapRegion({ lengthBytes: memoryBytes });
+  let ring: Ring | undefined;
   try {
     // The kernel writes headers into memory of its own: no headroom.
     const pool = new SlotPool(region, { slotSizeBytes, headroomBytes: 0, debug: debugMemory });
-    return new Catcollar(runtime, pool, new RingHost(runtime, pool, options));
+    ring = new Ring(runtime, { sqPollIdleMs: options.sqPollIdleMs });
+    return new Catcollar(runtime, pool, new RingHost(runtime, pool, ring, options));
   } catch (error) {
+    ring?.close();
     region.release();
     throw error;
   }

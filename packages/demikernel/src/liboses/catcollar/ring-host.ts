@@ -14,7 +14,7 @@ import type { OperationList } from '../../runtime/operation.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { SocketHome } from '../../sockets/kernel-queue.ts';
 import { LingeringSocket } from '../../sockets/lingering.ts';
-import { NOBODY, Ring, type RingOptions } from '../../uring/ring.ts';
+import { NOBODY, type Ring } from '../../uring/ring.ts';
 import { Landing } from './landing.ts';
 import { MessageBlocks } from './message-blocks.ts';
 
@@ -85,6 +85,8 @@ export class RingHost implements SocketHome {
   readonly scratch: NativeAddress;
   /** Streams of this many bytes and more leave without a copy. */
   readonly zeroCopyBytes: number;
+  /** The pool's memory is known to the ring as buffer 0, so that zero copy need not look its pages up. */
+  readonly registered: boolean;
   /** A kernel thread takes entries when it pleases. */
   readonly polled: boolean;
   /** Connections that may hold unread slots. */
@@ -100,17 +102,20 @@ export class RingHost implements SocketHome {
   private readonly lingering: Set<number>;
   private readonly namespace: number;
 
-  constructor(runtime: Runtime, pool: SlotPool, options: RingHostOptions) {
+  constructor(runtime: Runtime, pool: SlotPool, ring: Ring, options: RingHostOptions) {
     this.runtime = runtime;
     this.pool = pool;
     this.namespace = options.namespace === undefined ? -1 : openNamespace(options.namespace);
-    this.ring = new Ring(runtime, options);
+    this.ring = ring;
     const slots = Math.min(STREAM_SLOTS, Math.max(1, pool.slotCount >> 2));
     this.streams = new Landing(this.ring.native, pool, STREAM_GROUP, 1 << (31 - Math.clz32(slots)));
     this.blocks = new MessageBlocks(pool, MESSAGE_BLOCKS);
     this.counters = runtime.metrics.counters('catcollar', COUNTERS);
     this.scratch = new NativeAddress();
     this.zeroCopyBytes = options.zeroCopyBytes ?? Number.POSITIVE_INFINITY;
+    this.registered =
+      options.zeroCopyBytes !== undefined &&
+      ring.native.registerMemory(Number(pool.region.address), pool.region.lengthBytes) === 0;
     this.polled = options.sqPollIdleMs !== undefined;
     this.openStreams = 0;
     this.datagramTemplate = -1;
@@ -243,7 +248,8 @@ export class RingHost implements SocketHome {
   }
 }
 
-export interface RingHostOptions extends RingOptions {
+export interface RingHostOptions {
   namespace?: string;
   zeroCopyBytes?: number;
+  sqPollIdleMs?: number;
 }

@@ -542,6 +542,8 @@ export class StreamQueue
     this.end(this.pushes, ECANCELED);
     this.end(this.acknowledgements.waiting, ECANCELED);
     this.leaveRing();
+    // The socket ends when the kernel has let go of it too, and the peer should hear of it now.
+    host.ring.flush();
   }
 
   /** Gives the descriptor up. */

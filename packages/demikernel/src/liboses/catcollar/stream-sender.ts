@@ -11,6 +11,7 @@ import {
   IORING_OP_SEND_ZC,
   IORING_OP_SENDMSG,
   IORING_OP_SENDMSG_ZC,
+  IORING_RECVSEND_FIXED_BUF,
   IORING_SEND_ZC_REPORT_USAGE,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -106,6 +107,9 @@ export class StreamSender {
     const tag = zeroCopy || this.host.polled ? this.hold(operation) : SEND;
     const at = ring.prepare(zeroCopy ? IORING_OP_SEND_ZC : IORING_OP_SEND, this.queue.fd, this.queue.id, tag);
     if (zeroCopy) this.reportUsage(at);
+    if (zeroCopy && this.host.registered && slice.pool === blocks.pool) {
+      ring.words[at + SQE_HEAD]! |= IORING_RECVSEND_FIXED_BUF << SQE_IOPRIO_SHIFT;
+    }
     const offset = slice.offset + operation.doneBytes;
     if (slice.pool === blocks.pool) ring.setAddressHalves(at, blocks.poolLow, blocks.poolHigh, offset);
     else ring.setAddress(at, blocks.baseOf(slice.pool), offset);
