@@ -101,8 +101,16 @@ async function main(args: string[]): Promise<number> {
   return compileTo(options, options.out).status;
 }
 
-/** One run: messages to standard error, modules to `out`. Also tells what was read. */
-function compileTo(options: Arguments, out: string): { status: number; read: string[] } {
+interface Run {
+  status: number;
+  /** Schemas. */
+  read: string[];
+  /** Modules that were new or changed. */
+  written: number;
+}
+
+/** One run: messages to standard error, modules to `out`. */
+function compileTo(options: Arguments, out: string): Run {
   let compilation: Compilation;
   try {
     compilation = compile(options);
@@ -110,35 +118,47 @@ function compileTo(options: Arguments, out: string): { status: number; read: str
     if (!(error instanceof SchemaError)) throw error;
     process.stderr.write(`${error.message}\n`);
     const files = error.diagnostics.map(diagnostic => diagnostic.file);
-    return { status: 1, read: [...options.files, ...files] };
+    return { status: 1, read: [...options.files, ...files], written: 0 };
   }
   if (!options.quiet) {
     for (const note of compilation.notes) process.stderr.write(`${formatDiagnostic(note)}\n`);
   }
-  for (const { name, text } of compilation.files) writeIfChanged(path.join(out, name), text);
-  return { status: 0, read: compilation.read };
+  const written = compilation.files.filter(({ name, text }) => writeIfChanged(path.join(out, name), text));
+  return { status: 0, read: compilation.read, written: written.length };
 }
 
 /** An unchanged file keeps its time, so that incremental builds stay incremental. */
-function writeIfChanged(file: string, text: string): void {
+function writeIfChanged(file: string, text: string): boolean {
   try {
-    if (readFileSync(file, 'utf8') === text) return;
+    if (readFileSync(file, 'utf8') === text) return false;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, text);
+  return true;
 }
 
 async function watch(options: Arguments, out: string): Promise<number> {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
-  const run = (): Iterable<string> => {
-    const { status, read } = compileTo(options, out);
-    if (status === 0) process.stderr.write('compiled; watching for changes, Ctrl-C ends\n');
+  let failed = true;
+  const run = (): string[] => {
+    const { status, read, written } = compileTo(options, out);
+    if (status === 0 && (failed || written > 0)) {
+      process.stderr.write('compiled; watching for changes, Ctrl-C ends\n');
+    }
+    failed = status !== 0;
     return read.map(file => path.resolve(file));
   };
-  await rerunOnChange(run, controller.signal);
+  // Import paths, too: what is missing may appear there.
+  const roots = options.importPaths.length === 0 ? ['.'] : options.importPaths;
+  const paths = [...options.files, ...roots.map(root => path.join(root, 'any.proto'))];
+  await rerunOnChange(
+    paths.map(file => path.resolve(file)),
+    run,
+    controller.signal,
+  );
   return 0;
 }
 

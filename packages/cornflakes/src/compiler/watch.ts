@@ -1,36 +1,48 @@
 // Runs something again whenever one of its sources changes, until told to stop.
 
-import { type FSWatcher, watch } from 'node:fs';
-import path from 'node:path';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** Editors write a file in several steps; what comes within this time is one change. */
 const SETTLE_MS = 50;
 
 /**
- * Calls `run` at once and after each change in the directories of the paths that it returns.
+ * Calls `run` at once and after each change in the directories of `paths` and of the paths that it returns.
  * Directories are watched, not files: editors replace files, and a missing import may appear later.
  *
  * @returns When `stop` aborts; no watcher is left then.
  */
-export async function rerunOnChange(run: () => Iterable<string>, stop: AbortSignal): Promise<void> {
+export async function rerunOnChange(
+  paths: readonly string[],
+  run: () => readonly string[],
+  stop: AbortSignal,
+): Promise<void> {
   const watchers = new Map<string, FSWatcher>();
   let timer: NodeJS.Timeout | undefined;
-  const changed = (_event: string, name: string | null): void => {
-    if (name !== null && !name.endsWith('.proto')) return;
+  const soon = (): void => {
     clearTimeout(timer);
     timer = setTimeout(again, SETTLE_MS);
   };
+  const add = (path: string): boolean => {
+    const directory = dirname(path);
+    if (watchers.has(directory) || !existsSync(directory)) return false;
+    const watcher = watch(directory, (_event, name) => {
+      if (name === null || name.endsWith('.proto')) soon();
+    });
+    // A directory that goes away is not worth dying for; its files will be reported as missing.
+    watcher.on('error', () => {
+      watcher.close();
+      watchers.delete(directory);
+    });
+    watchers.set(directory, watcher);
+    return true;
+  };
   const again = (): void => {
-    for (const file of run()) {
-      const directory = path.dirname(file);
-      if (watchers.has(directory)) continue;
-      const watcher = watch(directory, changed);
-      // A directory that goes away is not worth dying for; its files will be reported as missing.
-      watcher.on('error', () => watcher.close());
-      watchers.set(directory, watcher);
-    }
+    // What changed between being read and being watched would be missed.
+    if (run().filter(add).length > 0) soon();
   };
   try {
+    paths.forEach(add);
     again();
     await aborted(stop);
   } finally {

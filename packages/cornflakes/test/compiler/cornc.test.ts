@@ -174,6 +174,13 @@ describe('cornc', () => {
     try {
       await until(() => said.includes('compiled'));
       assert.match(readFileSync(output, 'utf8'), /class First /);
+      write('a.proto', proto3('import "late/b.proto"; import "c.proto"; message First {}'));
+      await until(() => said.includes("cannot find 'c.proto'"));
+      write('late/b.proto', proto3(''));
+      write('c.proto', proto3(''));
+      await until(() => said.split('compiled').length === 3);
+      write('late/b.proto', proto3('message {}'));
+      await until(() => said.includes("late/b.proto:2:9: illegal type name '{'"));
       write('a.proto', proto3('message {}'));
       await until(() => said.includes("a.proto:2:9: illegal type name '{'"));
       write('a.proto', proto3('message Second {}'));
