@@ -266,6 +266,34 @@ describe('catmem: strangers at the door', () => {
     });
   }
 
+  test('many that knock and say nothing keep nobody out', async () => {
+    const os = await open({ libos: 'catmem', wait: 'spin', memoryBytes: MEMORY_BYTES });
+    const listening = os.socket('stream');
+    os.bind(listening, '127.0.0.1:0');
+    os.listen(listening, 4);
+    const before = descriptorCount();
+    const address = new SocketAddress();
+    writeName(address, 'stream', parseSocketAddress(os.getsockname(listening).toString()));
+    const silent: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const fd = openSocket(AF_UNIX, SOCK_SEQPACKET);
+      assert.equal(connectSocket(fd, address), 0);
+      silent.push(fd);
+      for (let turns = 0; turns < TURNS; turns++) os.poll();
+    }
+    const accepting = os.accept(listening);
+    const honest = os.socket('stream');
+    const connecting = os.connect(honest, os.getsockname(listening));
+    for (let turns = 0; turns < 1_000_000 && !os.isComplete(accepting); turns++) os.poll();
+    assert.equal(os.wait(connecting, 0)?.errno, 0);
+    os.close(os.wait(accepting, 0)!.acceptedQd);
+    os.close(honest);
+    for (const fd of silent) closeDescriptor(fd);
+    for (let turns = 0; turns < 5 * TURNS; turns++) os.poll();
+    assert.equal(descriptorCount(), before, 'descriptors are left');
+    os.shutDown();
+  });
+
   test('our memory cannot be written by those who get it', async () => {
     const os = await open({ libos: 'catmem', wait: 'spin', memoryBytes: MEMORY_BYTES });
     const { poolFd, bellFd } = (os.libraryOs as unknown as { host: { poolFd: number; bellFd: number } }).host;

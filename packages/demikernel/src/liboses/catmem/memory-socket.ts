@@ -139,10 +139,9 @@ export class MemorySocket extends Queue implements RendezvousOwner, Watched, Tim
 
   /** Somebody knocks. What does not fit into the backlog waits in the kernel's. */
   ready(): void {
-    while (this.waiting.length + this.answerers.size < this.backlog + this.accepts.count) {
+    while (this.waiting.length < this.backlog + this.accepts.count) {
       const fd = acceptSocket(this.fd, this.host.scratch);
-      if (fd === -EAGAIN) return;
-      // Out of descriptors, or that one is gone already: the next look tries again.
+      // Nobody there; or no descriptors left, and the next accept tries again.
       if (fd < 0) return;
       const answerer = new Answerer(this.host, this, fd);
       this.answerers.add(answerer);
@@ -150,6 +149,16 @@ export class MemorySocket extends Queue implements RendezvousOwner, Watched, Tim
         this.answerers.delete(answerer);
         answerer.end();
       } else answerer.ready();
+      if (this.answerers.size > this.backlog) this.dropSilent();
+    }
+  }
+
+  /** A peer greets as soon as it has knocked: who has been silent longest while others did is none. */
+  private dropSilent(): void {
+    for (const answerer of this.answerers) {
+      this.answerers.delete(answerer);
+      answerer.end();
+      return;
     }
   }
 
