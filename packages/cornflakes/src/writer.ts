@@ -8,6 +8,7 @@ import type { MessageType } from './message-type.ts';
 import { Segments } from './segments.ts';
 import type { Source } from './source.ts';
 import { utf8Length, writeUtf8 } from './text.ts';
+import { tuning } from './tuning.ts';
 import { kindOf, MAX_SPARSE_ENTRIES, population, SPARSE_ENTRY_BYTES, VERSION_EXTENDED } from './wire.ts';
 
 const LOOP_BYTES = 48;
@@ -58,7 +59,7 @@ export class Writer extends Segments {
     this.kindBytes = 0;
     this.copyThresholdBytes = message.copyThresholdBytes;
     // A message that keeps unknown fields is of the extended format, whatever its own fields are.
-    this.extended = message.type.layout.extended;
+    this.extended = tuning.alwaysExtended || message.type.layout.extended;
     message.measure(this);
     if (this.extended) this.headBytes += this.kindBytes;
   }

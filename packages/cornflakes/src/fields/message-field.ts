@@ -46,10 +46,8 @@ export class MessageField<T extends Message> {
   /** The message, which is there from now on. */
   mutable(owner: Message): T {
     const message = this.get();
-    if (this.state === ABSENT) {
-      this.state = READY;
-      message.copyThresholdBytes = owner.copyThresholdBytes;
-    }
+    message.copyThresholdBytes = owner.copyThresholdBytes;
+    this.state = READY;
     return message;
   }
 

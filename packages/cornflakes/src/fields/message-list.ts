@@ -3,6 +3,7 @@
 import type { Message } from '../message.ts';
 import type { MessageType } from '../message-type.ts';
 import type { Source } from '../source.ts';
+import { tuning } from '../tuning.ts';
 import { ENTRY_BYTES } from '../wire.ts';
 import type { Writer } from '../writer.ts';
 import { MAX_KEPT_ELEMENTS } from './kept-elements.ts';
@@ -54,7 +55,10 @@ export class MessageList<T extends Message> implements Iterable<T> {
   add(): T {
     this.own();
     this.count++;
-    return this.at(this.count - 1);
+    const item = this.at(this.count - 1);
+    // A part is used again and again, and the setting may have changed since it was made.
+    item.copyThresholdBytes = tuning.copyThresholdBytes;
+    return item;
   }
 
   clear(): void {

@@ -2041,3 +2041,76 @@ export class Batch extends Message {
     if (this.unknown !== undefined) w.unknownRest(p, this);
   }
 }
+
+const FIRST_BATCH: MessageType<FirstBatch> = new MessageType<FirstBatch>({
+  name: 'contract.FirstBatch',
+  create: () => new FirstBatch(),
+  words: 1,
+  fields: [{ number: 1, name: 'id', type: UINT32 }],
+});
+
+/** `Batch` as its first version had it. */
+export class FirstBatch extends Message {
+  static readonly type: MessageType<FirstBatch> = FIRST_BATCH;
+  private _id: number;
+
+  constructor() {
+    super(FIRST_BATCH);
+    this._id = 0;
+  }
+
+  /** A cleared message from the pool. */
+  static acquire(): FirstBatch {
+    return FIRST_BATCH.acquire();
+  }
+
+  /** Verifies and reads; the result holds references of its own until `release`. */
+  static read(source: AnySource, options?: ReadOptions): FirstBatch {
+    return FIRST_BATCH.read(source, options);
+  }
+
+  static fromJSON(json: JsonValue): FirstBatch {
+    return FIRST_BATCH.fromJSON(json);
+  }
+
+  get hasId(): boolean {
+    return (this.present0 & 0x1) !== 0;
+  }
+  get id(): number {
+    return this._id;
+  }
+  set id(value: number) {
+    this._id = value >>> 0;
+    this.present0 |= 0x1;
+  }
+  clearId(): void {
+    this._id = 0;
+    this.present0 &= ~0x1;
+  }
+
+  override clearFields(): void {
+    this._id = 0;
+  }
+
+  override load(source: Source, at: number): void {
+    const p = source.enter(this, FIRST_BATCH, at);
+    const present0 = this.present0;
+    if (present0 & 0x1) this._id = source.u32(p);
+  }
+
+  override measure(w: Writer): void {
+    w.measureHeader(this, FIRST_BATCH, 0);
+    w.measureEntries(this, this.present0, 0x0);
+  }
+
+  override emit(w: Writer, at: number): void {
+    const present0 = this.present0;
+    let p = w.header(this, at, FIRST_BATCH, 0);
+    w.u32(at + 4, present0);
+    if (present0 & 0x1) {
+      w.u32(p, this._id);
+      p += 4;
+    }
+    if (this.unknown !== undefined) w.unknownRest(p, this);
+  }
+}

@@ -5,7 +5,15 @@ import { test } from 'node:test';
 import type { Slice } from '@demikernel/memory';
 import fc from 'fast-check';
 import { gatherMessage } from '../../src/fragments.ts';
-import { Everything, EverythingCountsEntry, GetResp, Point } from '../contract/contract.ts';
+import { tuning } from '../../src/index.ts';
+import {
+  Batch,
+  Everything,
+  EverythingCountsEntry,
+  FirstBatch,
+  GetResp,
+  Point,
+} from '../contract/contract.ts';
 import { OldEverything } from '../contract/old-everything.ts';
 import { assertBalanced, cut, everythingJson, smallPool } from './support.ts';
 
@@ -97,6 +105,30 @@ test('the reference format drops unknown fields, and says so', () => {
     Buffer.from(read.toBytes()).toString('hex'),
     '0100000003000000070000000100000014000000' + '61',
   );
+});
+
+test('written in version 1 on request, a reference type keeps its unknown fields', () => {
+  const batch = Batch.acquire();
+  batch.id = 1;
+  batch.mutableNext().points.add().x = 5;
+  batch.note = 'kept';
+  const expected = batch.toJSON();
+  tuning.alwaysExtended = true;
+  try {
+    const bytes = batch.toBytes();
+    assert.equal(bytes[3], 1);
+    assert.deepEqual(Batch.read(bytes, { strict: true }).toJSON(), expected);
+    const known = FirstBatch.read(bytes);
+    assert.equal(known.id, 1);
+    known.id = 2;
+    const again = Batch.read(known.toBytes());
+    assert.equal(again.id, 2);
+    again.id = 1;
+    assert.deepEqual(again.toJSON(), expected);
+  } finally {
+    tuning.alwaysExtended = false;
+  }
+  assert.equal(batch.toBytes()[3], 0);
 });
 
 test('setters normalise, clearers clear, presence is kept', () => {
