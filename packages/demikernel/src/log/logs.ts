@@ -1,7 +1,7 @@
 // The storage half of a library OS: logs by name over any storage. One log object per name, however many queues are on it.
 
 import type { SlotPool } from '@demikernel/memory';
-import { EAGAIN, EBUSY, ECANCELED, EEXIST } from '../runtime/errno.ts';
+import { EAGAIN, ECANCELED, EEXIST } from '../runtime/errno.ts';
 import type { LogOptions } from '../runtime/library-os.ts';
 import { type Operation, OperationList, type OperationTable } from '../runtime/operation.ts';
 import type { Random } from '../runtime/random.ts';
@@ -14,8 +14,16 @@ import { type LogSettings, logSettings } from './settings.ts';
 
 /** Until a pop that found no memory is tried again, when nothing else happens. */
 const STARVED_RETRY_US = 100;
-/** Turns that closing may take; a storage that hangs is left alone then. */
-const CLOSING_TURNS = 10_000_000;
+/** Turns without anything to do that closing may take; a storage that hangs is left alone then. */
+const CLOSING_TURNS = 20_000;
+const CLOSING_WAIT_US = 1000;
+
+/** An open that waits until the log has been closed. */
+interface Reopening {
+  operation: Operation;
+  name: string;
+  options: LogOptions;
+}
 
 export class Logs implements LogOwner, LogQueueHost {
   readonly runtime: Runtime;
@@ -29,6 +37,7 @@ export class Logs implements LogOwner, LogQueueHost {
   private readonly logs: Log[];
   private readonly opens: Map<Log, OperationList>;
   private readonly starving: LogQueue[];
+  private reopenings: Reopening[];
 
   /** @throws ERR_DEMI_RANGE for settings out of bounds */
   constructor(
@@ -49,6 +58,7 @@ export class Logs implements LogOwner, LogQueueHost {
     this.logs = [];
     this.opens = new Map();
     this.starving = [];
+    this.reopenings = [];
   }
 
   /** Opens a log for `LibraryOs.openLog`. */
@@ -70,8 +80,8 @@ export class Logs implements LogOwner, LogQueueHost {
     } else if (mode === 'new') this.operations.complete(operation, EEXIST);
     else if (open.state === LOG_OPENING) this.opens.get(open)!.push(operation);
     else if (open.state === LOG_OPEN) this.attach(operation, open);
-    // It is being closed: its last words are not written yet.
-    else this.operations.complete(operation, EBUSY);
+    // Its last words are being written.
+    else this.reopenings.push({ operation, name, options });
   }
 
   private attach(operation: Operation, log: Log): void {
@@ -95,6 +105,10 @@ export class Logs implements LogOwner, LogQueueHost {
 
   logClosed(log: Log): void {
     this.logs.splice(this.logs.indexOf(log), 1);
+    const due = this.reopenings.filter(each => each.name === log.name);
+    if (due.length === 0) return;
+    this.reopenings = this.reopenings.filter(each => each.name !== log.name);
+    for (const { operation, name, options } of due) this.openLog(operation, name, options);
   }
 
   queueClosed(log: Log): void {
@@ -131,9 +145,12 @@ export class Logs implements LogOwner, LogQueueHost {
         this.operations.complete(operation, ECANCELED);
       }
     }
-    for (let turns = 0; this.logs.length > 0 && turns < CLOSING_TURNS; turns++) {
-      this.flush();
-      this.poll();
+    for (const { operation } of this.reopenings.splice(0)) this.operations.complete(operation, ECANCELED);
+    for (let idle = 0; this.logs.length > 0 && idle < CLOSING_TURNS; ) {
+      const work = this.flush() + this.poll();
+      if (work > 0) continue;
+      idle++;
+      this.storage.wait?.(CLOSING_WAIT_US);
     }
     this.storage.close();
   }

@@ -121,6 +121,8 @@ export interface Storage {
   flush(): number;
   readonly descriptors: readonly number[];
   untilNextUs(): number;
+  /** Sleeps until a request may have ended; absent where every poll ends some. */
+  wait?(timeoutUs: number): void;
   /** Every store is closed. */
   close(): void;
 }

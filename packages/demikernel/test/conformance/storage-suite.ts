@@ -176,6 +176,19 @@ export function storageConformance(title: string, place: StoragePlace, unavailab
         fails(os, pushing, ECANCELED);
       },
 
+      'opened again at once after close, it is whole': () => {
+        const name = freshName();
+        let qd = logOf(os, name);
+        for (let i = 0; i < 5; i++) {
+          success(os, os.push(qd, pattern(100, i)));
+          os.close(qd);
+          fails(os, os.create(name), EEXIST);
+          qd = success(os, os.open(name)).acceptedQd;
+        }
+        for (let i = 0; i < 5; i++) sameBytes(popBytes(os, qd), pattern(100, i));
+        os.close(qd);
+      },
+
       'what cannot be is refused': () => {
         const qd = logOf(os, freshName());
         const large = pattern((1 << 20) + 1);

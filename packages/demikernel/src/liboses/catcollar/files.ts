@@ -1,7 +1,16 @@
 // Catcollar's storage: one directory per log, a file per segment, read and durably written through a ring. What is in the
 // files is the log's (log/); one log's files are in file-store.ts.
 
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DemiError } from '@demikernel/memory';
 import {
@@ -22,7 +31,7 @@ import {
   SQE_OPERATION_FLAGS,
   syscall,
 } from '@demikernel/native/kernel';
-import { EBADMSG, EBUSY, ECANCELED, EEXIST, EINVAL, EIO, ENOENT } from '../../runtime/errno.ts';
+import { EBADMSG, EBUSY, ECANCELED, EEXIST, EINVAL, EIO } from '../../runtime/errno.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import {
   type OpenMode,
@@ -138,11 +147,7 @@ export class FileStorage implements Storage, CompletionOwner {
     if (!NAME.test(name)) return EINVAL;
     const path = join(this.directory, name);
     try {
-      mkdirSync(path, { mode: 0o700 });
-      if (mode === 'existing') {
-        rmSync(path, { recursive: true });
-        return ENOENT;
-      }
+      if (mode !== 'existing') this.makeDirectory(path);
     } catch (error) {
       const { code, errno: failed } = error as NodeJS.ErrnoException;
       if (code !== 'EEXIST') return failed === undefined ? EIO : -failed;
@@ -161,6 +166,17 @@ export class FileStorage implements Storage, CompletionOwner {
       closeDescriptor(directoryFd);
       const { errno: failed } = error as NodeJS.ErrnoException;
       return failed === undefined ? EIO : Math.abs(failed);
+    }
+  }
+
+  /** A directory that is still there when the power goes. @throws what mkdir(2) says */
+  private makeDirectory(path: string): void {
+    mkdirSync(path, { mode: 0o700 });
+    const parent = openSync(this.directory, 'r');
+    try {
+      fsyncSync(parent);
+    } finally {
+      closeSync(parent);
     }
   }
 
@@ -305,6 +321,10 @@ export class FileStorage implements Storage, CompletionOwner {
 
   untilNextUs(): number {
     return this.ended.length === 0 && this.ring.sleepable() ? Number.POSITIVE_INFINITY : 0;
+  }
+
+  wait(timeoutUs: number): void {
+    if (this.ended.length === 0) this.ring.sleep(timeoutUs);
   }
 
   close(): void {
