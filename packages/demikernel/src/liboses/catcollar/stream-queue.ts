@@ -2,45 +2,22 @@
 
 import {
   bindSocket,
-  EINTR,
   EMFILE,
-  ENOBUFS,
-  IORING_ACCEPT_MULTISHOT,
-  IORING_CQE_BUFFER_SHIFT,
-  IORING_CQE_F_BUFFER,
-  IORING_CQE_F_MORE,
-  IORING_OP_ACCEPT,
   IORING_OP_CONNECT,
   IORING_OP_POLL_ADD,
-  IORING_OP_RECV,
-  IORING_RECV_MULTISHOT,
-  IOSQE_BUFFER_SELECT,
   listenSocket,
   POLLOUT,
   peerName,
   SO_REUSEADDR,
   SOCK_STREAM,
   SOL_SOCKET,
-  SQE_BUFFER,
-  SQE_FLAGS_SHIFT,
-  SQE_HEAD,
-  SQE_IOPRIO_SHIFT,
   SQE_OFFSET,
   SQE_OPERATION_FLAGS,
   setLinger,
   setSocketOption,
   shutdownSocket,
 } from '@demikernel/native/kernel';
-import {
-  EAGAIN,
-  EALREADY,
-  ECANCELED,
-  ECONNABORTED,
-  EINVAL,
-  EISCONN,
-  ENOTCONN,
-  EPIPE,
-} from '../../runtime/errno.ts';
+import { EAGAIN, EALREADY, ECANCELED, EINVAL, EISCONN, ENOTCONN, EPIPE } from '../../runtime/errno.ts';
 import { type Operation, OperationList, PUSH_ACKED, PUSH_TO } from '../../runtime/operation.ts';
 import { SHUT_RD, SHUT_RDWR, SHUT_WR, type SocketOptionName } from '../../runtime/queue.ts';
 import type { SocketAddress } from '../../runtime/socket-address.ts';
@@ -49,34 +26,23 @@ import { Acknowledgements, FIRST_ASK_US } from '../../sockets/acknowledgements.t
 import { readNative } from '../../sockets/address.ts';
 import { KernelQueue, MAX_WAITING } from '../../sockets/kernel-queue.ts';
 import type { CompletionOwner } from '../../uring/ring.ts';
+import { Acceptor } from './acceptor.ts';
 import {
   ACCEPTED,
   CONNECTED as CONNECTED_COUNTER,
   FAILURES,
-  PAUSED,
-  RECEIVED_BYTES,
-  RECEIVES,
   type RingHost,
   type Sender,
-  type Starved,
 } from './ring-host.ts';
+import { StreamReceiver } from './stream-receiver.ts';
 import { StreamSender } from './stream-sender.ts';
 import { ACCEPT, CONNECT, KIND_BITS, KIND_MASK, RECEIVE, SEND, SEND_HELD, WRITABLE } from './tags.ts';
-import { Unread } from './unread.ts';
 
 const FRESH = 0;
 const LISTENING = 1;
 const CONNECTING = 2;
 const CONNECTED = 3;
 const CLOSED = 4;
-
-const RECEIVE_HEAD: number =
-  IORING_OP_RECV | (IOSQE_BUFFER_SELECT << SQE_FLAGS_SHIFT) | (IORING_RECV_MULTISHOT << SQE_IOPRIO_SHIFT);
-const ACCEPT_HEAD: number = IORING_OP_ACCEPT | (IORING_ACCEPT_MULTISHOT << SQE_IOPRIO_SHIFT);
-/** Blocking, as the ring wants sockets. */
-const SOCK_CLOEXEC = 0o2000000;
-/** Connections accepted ahead of the application; after that the kernel keeps them in its backlog. */
-const ACCEPTED_AHEAD = 64;
 
 /**
  * A TCP (or UNIX stream) socket.
@@ -85,29 +51,17 @@ const ACCEPTED_AHEAD = 64;
  * arrived than the application takes. At most one send is under way, for everything that was pushed until then; it never
  * waits in the kernel (MSG_DONTWAIT): when there is no room a poll does, so a push can be cancelled until a byte is taken.
  */
-export class StreamQueue
-  extends KernelQueue<RingHost>
-  implements CompletionOwner, Sender, Starved, TimerOwner
-{
+export class StreamQueue extends KernelQueue<RingHost> implements CompletionOwner, Sender, TimerOwner {
   readonly id: number;
   readonly pushes: OperationList;
   private state: number;
   private readonly sender: StreamSender;
-  private readonly unread: Unread;
-  private readonly pops: OperationList;
-  private readonly accepts: OperationList;
-  /** Connections that were accepted ahead. */
-  private ahead: number[];
-  /** The standing request (receive or accept) is with the kernel; and has been asked to come back. */
-  private standing: boolean;
-  private pausing: boolean;
-  private starving: boolean;
-  /** The end of the stream has arrived. */
-  private ended: boolean;
+  private readonly receiver: StreamReceiver;
+  private acceptor: Acceptor | undefined;
   private writeEnded: boolean;
   private finSent: boolean;
   /** Why the connection failed, or 0. */
-  private failure: number;
+  failure: number;
   private connecting: Operation | undefined;
   /** Tells the completion of this attempt to connect from those of cancelled ones. */
   private attempt: number;
@@ -123,14 +77,8 @@ export class StreamQueue
     this.pushes = new OperationList();
     this.state = FRESH;
     this.sender = new StreamSender(host, this);
-    this.unread = new Unread(host.pool);
-    this.pops = new OperationList();
-    this.accepts = new OperationList();
-    this.ahead = [];
-    this.standing = false;
-    this.pausing = false;
-    this.starving = false;
-    this.ended = false;
+    this.receiver = new StreamReceiver(host, this);
+    this.acceptor = undefined;
     this.writeEnded = false;
     this.finSent = false;
     this.failure = 0;
@@ -147,11 +95,11 @@ export class StreamQueue
 
   completed(tag: number, result: number, flags: number): void {
     const kind = tag & KIND_MASK;
-    if (kind === RECEIVE) this.received(result, flags);
+    if (kind === RECEIVE) this.receiver.received(result, flags);
     else if (kind === SEND) this.sender.sent(result);
     else if (kind === WRITABLE) this.sender.roomFound();
     else if (kind === SEND_HELD) this.sender.sentHeld(tag >> KIND_BITS, result, flags);
-    else if (kind === ACCEPT) this.accepted(result, flags);
+    else if (kind === ACCEPT) this.acceptor!.accepted(result, flags);
     else if (kind === CONNECT && tag >> KIND_BITS === this.attempt) this.finishConnect(result);
     if (this.state === CLOSED) this.leaveRing();
   }
@@ -180,6 +128,7 @@ export class StreamQueue
     const errno = -listenSocket(this.fd, backlog);
     if (errno !== 0) return errno;
     this.state = LISTENING;
+    if (this.acceptor === undefined) this.acceptor = new Acceptor(this.host, this);
     this.watched = true;
     return 0;
   }
@@ -250,65 +199,17 @@ export class StreamQueue
   // ---- accepting ----
 
   override accept(operation: Operation): void {
-    if (this.state !== LISTENING) this.operations.complete(operation, EINVAL);
-    else if (this.ahead.length > 0 && this.accepts.head === undefined)
-      this.adopt(operation, this.ahead.shift()!);
-    else if (this.accepts.count === MAX_WAITING) this.operations.complete(operation, EAGAIN);
-    else {
-      this.accepts.push(operation);
-      if (!this.standing) this.askForConnections();
-    }
+    if (this.state === LISTENING) this.acceptor!.accept(operation);
+    else this.operations.complete(operation, EINVAL);
   }
 
-  private askForConnections(): void {
-    const { ring } = this.host;
-    const at = ring.prepare(IORING_OP_ACCEPT, this.fd, this.id, ACCEPT);
-    ring.words[at + SQE_HEAD] = ACCEPT_HEAD;
-    ring.words[at + SQE_OPERATION_FLAGS] = SOCK_CLOEXEC;
-    this.standing = true;
+  /** The end of an accept that brought nothing. */
+  finishAccept(operation: Operation, errno: number): void {
+    this.operations.complete(operation, errno);
   }
 
-  private accepted(result: number, flags: number): void {
-    if ((flags & IORING_CQE_F_MORE) === 0) {
-      this.standing = false;
-      this.pausing = false;
-    }
-    if (this.state !== LISTENING) {
-      if (result >= 0) this.refuse(result);
-      return;
-    }
-    if (result >= 0) this.arrive(result);
-    // That connection was gone before it was accepted (accept(2)), or we paused: ask again. All else the next one hears.
-    else if (result !== -ECONNABORTED && result !== -EINTR && result !== -ECANCELED) {
-      const operation = this.accepts.shift();
-      if (operation !== undefined) this.operations.complete(operation, -result);
-    }
-    if (!this.standing && this.accepts.head !== undefined) this.askForConnections();
-  }
-
-  private arrive(fd: number): void {
-    const operation = this.accepts.shift();
-    if (operation !== undefined) {
-      this.adopt(operation, fd);
-      return;
-    }
-    this.ahead.push(fd);
-    if (this.ahead.length >= ACCEPTED_AHEAD && this.standing && !this.pausing) this.pause(ACCEPT);
-  }
-
-  private pause(kind: number): void {
-    this.pausing = true;
-    this.host.ring.cancel(this.id, kind);
-    this.host.add(PAUSED, 1);
-  }
-
-  /** Nobody will take this connection: the peer gets a reset, as from a backlog that goes away. */
-  private refuse(fd: number): void {
-    setLinger(fd, 0);
-    this.host.close(fd);
-  }
-
-  private adopt(operation: Operation, fd: number): void {
+  /** Makes a queue of a connection, and that the result of an accept. */
+  adopt(operation: Operation, fd: number): void {
     const { host } = this;
     const queue = new StreamQueue(host, fd, this.family);
     if (peerName(fd, host.scratch) === 0) readNative(queue.remoteName, host.scratch);
@@ -328,88 +229,8 @@ export class StreamQueue
   // ---- receiving ----
 
   override pop(operation: Operation): void {
-    if (this.state !== CONNECTED) this.operations.complete(operation, ENOTCONN);
-    else if (this.pops.head === undefined && this.serve(operation)) return;
-    else if (this.pops.count === MAX_WAITING) this.operations.complete(operation, EAGAIN);
-    else {
-      this.pops.push(operation);
-      this.askForBytes();
-    }
-  }
-
-  /** Sees to it that a receive is with the kernel. */
-  private askForBytes(): void {
-    if (this.standing || this.ended || this.starving || this.failure !== 0) return;
-    const { ring, streams } = this.host;
-    const at = ring.prepare(IORING_OP_RECV, this.fd, this.id, RECEIVE);
-    ring.words[at + SQE_HEAD] = RECEIVE_HEAD;
-    ring.words[at + SQE_BUFFER] = streams.group;
-    this.standing = true;
-  }
-
-  private received(result: number, flags: number): void {
-    if ((flags & IORING_CQE_F_BUFFER) !== 0) this.land(flags >>> IORING_CQE_BUFFER_SHIFT, result);
-    if ((flags & IORING_CQE_F_MORE) !== 0) return;
-    this.standing = false;
-    this.pausing = false;
-    if (this.state !== CONNECTED) return;
-    if (result === 0) this.ended = true;
-    else if (result === -ENOBUFS) {
-      this.starving = true;
-      this.host.starve(this);
-    } else if (result < 0 && result !== -ECANCELED && result !== -EINTR) this.fail(-result);
-    this.servePops();
-    if (this.pops.head !== undefined) this.askForBytes();
-  }
-
-  private land(number: number, lengthBytes: number): void {
-    const { host } = this;
-    const { pool, counters } = host;
-    const slot = host.streams.take(number);
-    if (lengthBytes <= 0 || this.state !== CONNECTED) {
-      pool.release(slot);
-      return;
-    }
-    counters[RECEIVES] = counters[RECEIVES]! + 1;
-    counters[RECEIVED_BYTES] = counters[RECEIVED_BYTES]! + lengthBytes;
-    const operation = this.pops.head;
-    if (operation !== undefined && (operation.sizeBytes === 0 || operation.sizeBytes >= lengthBytes)) {
-      // The way of an echo: somebody waits, and nothing lies before these bytes.
-      const array = pool.array();
-      array.append(pool.slice(slot, slot << pool.slotShift, lengthBytes));
-      operation.array = array;
-      this.pops.remove(operation);
-      this.operations.complete(operation, 0);
-      return;
-    }
-    this.unread.append(slot, lengthBytes);
-    if (operation !== undefined) this.servePops();
-    if (this.standing && !this.pausing && this.unread.slots >= host.unreadLimit) this.pause(RECEIVE);
-  }
-
-  private servePops(): void {
-    for (let operation = this.pops.head; operation !== undefined; operation = this.pops.head) {
-      if (!this.serve(operation)) return;
-    }
-  }
-
-  /** Finishes a pop, on the list or not, with what has arrived. False: nothing has. */
-  private serve(operation: Operation): boolean {
-    const { unread } = this;
-    if (unread.lengthBytes > 0) {
-      operation.array = unread.take(operation.sizeBytes);
-      if (unread.lengthBytes === 0) this.askForBytes();
-    } else if (this.ended) operation.array = this.host.pool.array();
-    else if (this.failure === 0) return false;
-    if (operation.list !== undefined) this.pops.remove(operation);
-    this.operations.complete(operation, operation.array === undefined ? this.failure : 0);
-    return true;
-  }
-
-  /** There are slots again. */
-  retry(): void {
-    this.starving = false;
-    if (this.state === CONNECTED && this.unread.lengthBytes === 0) this.askForBytes();
+    if (this.state === CONNECTED) this.receiver.pop(operation);
+    else this.operations.complete(operation, ENOTCONN);
   }
 
   // ---- sending ----
@@ -445,7 +266,7 @@ export class StreamQueue
     operation.array = undefined;
     this.acknowledgements.add(operation);
     // Whatever ends the connection is to be heard.
-    this.askForBytes();
+    this.receiver.ask();
     this.host.runtime.timers.arm(this.timer, FIRST_ASK_US);
   }
 
@@ -470,7 +291,7 @@ export class StreamQueue
     this.end(this.pushes, this.failure);
     this.end(this.acknowledgements.waiting, this.failure);
     // A receive that is with the kernel brings what is left, and then its end; otherwise this is it.
-    if (!this.standing) this.servePops();
+    if (!this.receiver.standing) this.receiver.servePops();
   }
 
   // ---- the end ----
@@ -482,7 +303,7 @@ export class StreamQueue
       const errno = -shutdownSocket(this.fd, SHUT_RD);
       if (errno !== 0) return errno;
       // What has arrived is still to be read, and then the end.
-      if (!this.standing && !this.starving) this.askForBytes();
+      this.receiver.ask();
     }
     if (how !== SHUT_RD && !this.writeEnded) {
       this.writeEnded = true;
@@ -505,7 +326,8 @@ export class StreamQueue
       this.cancelConnect();
       this.attempt++;
       this.startAfresh();
-    } else if (list === this.pops || list === this.accepts) list.remove(operation);
+    } else if (list !== undefined && (list === this.receiver.pops || list === this.acceptor?.accepts))
+      list.remove(operation);
     else if (list === this.pushes && operation.doneBytes === 0 && !this.sender.offers(operation))
       list.remove(operation);
     else return false;
@@ -526,19 +348,16 @@ export class StreamQueue
     const wasConnected = this.state === CONNECTED && this.failure === 0;
     this.connecting = undefined;
     host.runtime.timers.cancel(this.timer);
-    if (this.standing && !this.pausing)
-      host.ring.cancel(this.id, this.state === LISTENING ? ACCEPT : RECEIVE);
     if (this.sender.awaitingRoom) host.ring.cancel(this.id, WRITABLE);
     if (this.state === CONNECTING) this.cancelConnect();
     if (this.state === CONNECTED) host.openStreams--;
     this.leave(wasConnected);
     this.releaseConnectBlock();
-    for (const fd of this.ahead) this.refuse(fd);
-    this.ahead = [];
-    this.unread.clear();
+    this.acceptor?.close();
+    this.receiver.close();
     if (connecting !== undefined) this.operations.complete(connecting, ECANCELED);
-    this.end(this.accepts, ECANCELED);
-    this.end(this.pops, ECANCELED);
+    if (this.acceptor !== undefined) this.end(this.acceptor.accepts, ECANCELED);
+    this.end(this.receiver.pops, ECANCELED);
     this.end(this.pushes, ECANCELED);
     this.end(this.acknowledgements.waiting, ECANCELED);
     this.leaveRing();
@@ -556,7 +375,7 @@ export class StreamQueue
       return;
     }
     // Bytes that arrived and were never read end the connection with a reset, RFC 1122, 4.2.2.13.
-    if (wasConnected && (lingerUs === 0 || this.unread.lengthBytes > 0)) setLinger(fd, 0);
+    if (wasConnected && (lingerUs === 0 || this.receiver.unreadBytes > 0)) setLinger(fd, 0);
     if (fd >= 0) host.close(fd);
   }
 
