@@ -9,6 +9,7 @@ import {
   ECANCELED,
   EEXIST,
   EINVAL,
+  EIO,
   EMSGSIZE,
   ENOENT,
   ENOSPC,
@@ -171,6 +172,62 @@ describe('log', () => {
     assert.equal(machine.finish(pop), 0);
     assert.equal(pop.array!.lengthBytes, 0);
     machine.retire(pop);
+    machine.shutDown();
+  });
+
+  test('a read that fails ends one pop; the next goes on, and no record is passed over', () => {
+    const { disk, machine } = machineWithDisk({}, { readAheadBytes: 1024 });
+    const qd = machine.open();
+    for (let id = 1; id <= 200; id++) machine.write(qd, payload(id, 300));
+    disk.faults = { readErrorRate: 0.3 };
+    const ids: number[] = [];
+    let failures = 0;
+    while (ids.length < 200) {
+      const { errno, records } = machine.readAll(qd);
+      ids.push(...records.map(each => idOf(each.bytes)));
+      if (errno !== 0) assert.equal(errnoName(errno), errnoName(EIO));
+      if (errno !== 0) failures++;
+    }
+    assert.deepEqual(ids, range(1, 200));
+    assert.ok(failures > 20);
+    machine.shutDown();
+  });
+
+  test('a pop without memory waits for some', () => {
+    const { machine } = machineWithDisk();
+    const qd = machine.open();
+    machine.write(qd, payload(1, 5000));
+    const hoard = machine.pool.allocArray((machine.pool.freeSlots - 1) * 1000, 1000)!;
+    const pop = machine.pop(qd);
+    for (let turn = 0; turn < 100; turn++) machine.turn();
+    assert.notEqual(pop.state, OP_COMPLETE);
+    assert.ok(machine.logs.untilNextUs() < 1000);
+    hoard.free();
+    assert.equal(machine.finish(pop), 0);
+    assert.equal(idOf(pop.array!.toBytes()), 1);
+    machine.retire(pop);
+    machine.shutDown();
+  });
+
+  test('pushes over the group wait, in order; over the bound they fail with EAGAIN', () => {
+    const { machine } = machineWithDisk(
+      { latencyPolls: 3 },
+      { groupBytes: 4096, largestRecordBytes: 2000, waitingPushes: 8 },
+    );
+    const qd = machine.open();
+    const pushes = range(1, 20).map(id => machine.push(qd, payload(id, 1000)));
+    const errnos = pushes.map(push => {
+      const errno = machine.finish(push);
+      machine.retire(push);
+      return errno;
+    });
+    const taken = errnos.indexOf(EAGAIN);
+    assert.ok(taken > 8, `${taken} were taken`);
+    assert.ok(errnos.slice(taken).every(errno => errno === EAGAIN));
+    assert.deepEqual(
+      machine.readAll(qd).records.map(each => idOf(each.bytes)),
+      range(1, taken),
+    );
     machine.shutDown();
   });
 
