@@ -19,13 +19,3 @@ export function seqGt(a: number, b: number): boolean {
 export function seqGe(a: number, b: number): boolean {
   return ((a - b) | 0) >= 0;
 }
-
-/** Bytes from `from` to `to`, as an int32. */
-export function seqDistance(from: number, to: number): number {
-  return (to - from) | 0;
-}
-
-/** `a + n` modulo 2^32. */
-export function seqAdd(a: number, n: number): number {
-  return (a + n) | 0;
-}
