@@ -19,7 +19,7 @@ import {
   SOCK_SEQPACKET,
   SocketAddress,
 } from '@demikernel/native/kernel';
-import { type Demikernel, open, type Result } from '../../src/index.ts';
+import { type Demikernel, ECONNRESET, open, type Result } from '../../src/index.ts';
 import type { Connection } from '../../src/liboses/catmem/connection.ts';
 import { Greeter, type Greeting } from '../../src/liboses/catmem/greeting.ts';
 import { writeName } from '../../src/liboses/catmem/names.ts';
@@ -292,6 +292,26 @@ describe('catmem: strangers at the door', () => {
     for (let turns = 0; turns < 5 * TURNS; turns++) os.poll();
     assert.equal(descriptorCount(), before, 'descriptors are left');
     os.shutDown();
+  });
+
+  test('a peer that rings without end is heard to its end', async () => {
+    const options = { libos: 'catmem', wait: 'spin', memoryBytes: MEMORY_BYTES } as const;
+    const victim = await open(options);
+    const hostile = await open(options);
+    const stage = new Stage(victim, hostile, 'stream', new SeededRandom(SEED));
+    const { victimQd } = stage.connect();
+    const { connections } = (hostile.libraryOs as unknown as Insides).host;
+    const { fd } = connections[0] as unknown as { fd: number };
+    const greeter = new Greeter();
+    for (let i = 0; i < 1000; i++) greeter.ring(fd);
+    const popping = victim.pop(victimQd);
+    for (let turns = 0; turns < TURNS; turns++) victim.poll();
+    for (let i = 0; i < 1000; i++) greeter.ring(fd);
+    closeDescriptor(fd);
+    for (let turns = 0; turns < 100 * TURNS && !victim.isComplete(popping); turns++) victim.poll();
+    assert.equal(victim.wait(popping, 0)?.errno, ECONNRESET);
+    greeter.close();
+    victim.shutDown();
   });
 
   test('our memory cannot be written by those who get it', async () => {

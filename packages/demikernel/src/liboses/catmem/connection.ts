@@ -1,6 +1,6 @@
 // One connection: two rings in shared memory, the rendezvous socket beside them, and the operations that wait on them.
 
-import { copyBetween, type ScatterGatherArray, type Slice } from '@demikernel/memory';
+import { copyBetween } from '@demikernel/memory';
 import type { MemoryMap } from '@demikernel/native/kernel';
 import { EAGAIN, ECANCELED, ECONNRESET, EISCONN, EMSGSIZE, ENOBUFS, EPIPE } from '../../runtime/errno.ts';
 import { type Operation, OperationList, PUSH_ACKED, PUSH_TO } from '../../runtime/operation.ts';
@@ -14,10 +14,9 @@ import {
 } from '../../shm/layout.ts';
 import { ReceiveRing, type ReturnListener } from '../../shm/receive-ring.ts';
 import { SendRing, VIOLATED } from '../../shm/send-ring.ts';
+import { Inbox } from './inbox.ts';
 import {
-  COPIED_BYTES,
   DEAD_PEERS,
-  MEMORY_SHORT,
   type MemoryHost,
   RECEIVED_BYTES,
   RECEIVED_MESSAGES,
@@ -38,8 +37,10 @@ export const DEFAULT_BUFFER_BYTES: number = 4 << 20;
 /** Slots on their way up to which a message is published at once. */
 const PROMPT_SLOTS = 8;
 
+/** Wake-ups that are read from a socket in one go. */
+const MOST_WAKE_UPS = 64;
+
 const NOTHING = new Int32Array(0);
-const NO_LIMIT = 0x7fff_ffff;
 
 export interface ConnectionOptions {
   kind: Kind;
@@ -72,6 +73,7 @@ export class Connection implements Watched, ReturnListener {
   private readonly ownWantsAt: number;
   private readonly sender: SendRing;
   private readonly receiver: ReceiveRing;
+  private readonly inbox: Inbox;
   private readonly pops: OperationList;
   private readonly pushes: OperationList;
   private fd: number;
@@ -87,12 +89,8 @@ export class Connection implements Watched, ReturnListener {
   /** SHUT_WR: the end goes out behind what waits. */
   private ending: boolean;
   private closed: boolean;
-  /** What a pop has left of a slice, and whether its message goes on. */
-  private rest: Slice | undefined;
-  private restMore: boolean;
-  /** A message of which not everything has arrived; one that waits for memory to be copied into. */
-  private partial: ScatterGatherArray | undefined;
-  private held: ScatterGatherArray | undefined;
+  /** The peer has broken the rules. */
+  private broken: boolean;
   private wantsSlots: boolean;
 
   constructor(host: MemoryHost, options: ConnectionOptions) {
@@ -113,6 +111,7 @@ export class Connection implements Watched, ReturnListener {
     this.ownWantsAt = ownAt + WANTS_SLOTS;
     this.sender = new SendRing(place, host.pool);
     this.receiver = new ReceiveRing(place, { region: peer.region, debug: host.debug, listener: this });
+    this.inbox = new Inbox(host, this.receiver, capacity, this.message);
     this.pops = new OperationList();
     this.pushes = new OperationList();
     this.fd = options.fd;
@@ -124,10 +123,7 @@ export class Connection implements Watched, ReturnListener {
     this.deaf = false;
     this.ending = false;
     this.closed = false;
-    this.rest = undefined;
-    this.restMore = false;
-    this.partial = undefined;
-    this.held = undefined;
+    this.broken = false;
     this.wantsSlots = false;
     this.receiver.setWindow(options.receiveBufferBytes);
     host.enter(this);
@@ -153,14 +149,17 @@ export class Connection implements Watched, ReturnListener {
       work += this.servePops();
       // Somebody waits for what has come; slots are taken back in a turn that has nothing better to do.
       if (work !== 0 && sender.free > sender.capacity >> 1 && this.pushes.head === undefined) return work;
-    } else if (this.deaf && this.receiver.ready) work += this.discard();
+    } else if (this.deaf && this.receiver.ready) work += this.inbox.discard();
     if (sender.free !== sender.capacity && sender.hasReturns()) {
       const count = sender.takeReturns();
       if (count === VIOLATED) this.violate();
       else work += count;
       if (this.pushes.head !== undefined) this.servePushes();
     }
-    if (this.receiver.violated) this.servePops();
+    if (this.receiver.violated) {
+      this.violate();
+      this.servePops();
+    }
     if (this.closed) this.leaveIfDone();
     return work;
   }
@@ -201,9 +200,16 @@ export class Connection implements Watched, ReturnListener {
 
   /** The socket: bytes that woke us, or its end. */
   ready(): void {
-    const { greeter } = this.host;
+    const { host, fd } = this;
     let length = 1;
-    while (length > 0) length = greeter.drain(this.fd);
+    for (let count = 0; length > 0; count++) {
+      // Not for ever: a peer could write as fast as we read.
+      if (count === MOST_WAKE_UPS) {
+        host.watchAgain(fd);
+        return;
+      }
+      length = host.greeter.drain(fd);
+    }
     if (length !== -EAGAIN) this.peerDied();
   }
 
@@ -226,13 +232,15 @@ export class Connection implements Watched, ReturnListener {
     if ((state & STATE_RESET) !== 0) {
       this.receiveFailure = ECONNRESET;
       this.failSending(ECONNRESET);
-      this.dropReceived();
+      this.inbox.drop();
       this.servePops();
     } else if ((state & STATE_DEAF) !== 0) this.failSending(EPIPE);
   }
 
   /** The peer does not keep to the rules: this connection is over, and nothing else. */
   private violate(): void {
+    if (this.broken) return;
+    this.broken = true;
     this.host.add(VIOLATIONS, 1);
     this.announce(STATE_ENDED | STATE_DEAF | STATE_RESET);
     this.receiveFailure = ECONNRESET;
@@ -240,7 +248,7 @@ export class Connection implements Watched, ReturnListener {
     this.peerDead = true;
     this.failSending(ECONNRESET);
     this.sender.reclaim();
-    this.dropReceived();
+    this.inbox.drop();
   }
 
   private failSending(errno: number): void {
@@ -270,11 +278,10 @@ export class Connection implements Watched, ReturnListener {
 
   /** Tries to finish a pop, on the list or not. False: nothing has arrived. */
   private receive(operation: Operation): boolean {
-    const array = this.held ?? (this.message ? this.takeMessage() : this.takeBytes(operation.sizeBytes));
-    if (array === undefined) return this.receiveNothing(operation);
-    const mine = this.settle(array);
-    if (mine === undefined) return false;
-    if (this.message && operation.sizeBytes > 0) mine.truncate(operation.sizeBytes);
+    const { inbox } = this;
+    const mine = inbox.take(operation.sizeBytes);
+    if (this.receiver.violated) this.violate();
+    if (mine === undefined) return !inbox.waitsForMemory && this.receiveNothing(operation);
     const { counters } = this.host;
     counters[RECEIVED_MESSAGES] = counters[RECEIVED_MESSAGES]! + 1;
     counters[RECEIVED_BYTES] = counters[RECEIVED_BYTES]! + mine.lengthBytes;
@@ -292,107 +299,6 @@ export class Connection implements Watched, ReturnListener {
     if (errno === 0) operation.array = this.host.pool.array();
     this.host.runtime.operations.complete(operation, errno);
     return true;
-  }
-
-  /** The next slice, or `undefined`: nothing there, or the peer has lied. */
-  private nextSlice(): Slice | undefined {
-    const { receiver } = this;
-    const slice = receiver.ready ? receiver.next() : undefined;
-    if (slice === undefined && receiver.violated && !this.peerDead) this.violate();
-    return slice;
-  }
-
-  /** What has arrived of a stream: the rest of a message, `sizeBytes` at most (0: all of it). */
-  private takeBytes(sizeBytes: number): ScatterGatherArray | undefined {
-    let slice = this.rest;
-    let more = this.restMore;
-    this.rest = undefined;
-    if (slice === undefined) {
-      slice = this.nextSlice();
-      if (slice === undefined) return undefined;
-      more = this.receiver.more;
-    }
-    const array = this.receiver.pool.array();
-    let left = sizeBytes === 0 ? NO_LIMIT : sizeBytes;
-    for (;;) {
-      if (slice.length > left) {
-        array.append(slice.sub(0, left));
-        slice.offset += left;
-        slice.length -= left;
-        this.rest = slice;
-        this.restMore = more;
-        break;
-      }
-      array.append(slice);
-      left -= slice.length;
-      if (!more || left === 0) break;
-      slice = this.nextSlice();
-      if (slice === undefined) break;
-      more = this.receiver.more;
-    }
-    return array;
-  }
-
-  /** The next whole message. */
-  private takeMessage(): ScatterGatherArray | undefined {
-    let array = this.partial;
-    this.partial = undefined;
-    for (;;) {
-      const slice = this.nextSlice();
-      if (slice === undefined) {
-        if (this.receiveFailure === 0) this.partial = array;
-        else array?.free();
-        return undefined;
-      }
-      if (array === undefined) array = this.receiver.pool.array();
-      array.append(slice);
-      if (!this.receiver.more) return array;
-    }
-  }
-
-  /**
-   * The array as the application gets it: lent, or a copy, when that was asked for or so much is lent already that the
-   * peer would soon have no ids left. `undefined`: there is no memory for the copy.
-   */
-  private settle(array: ScatterGatherArray): ScatterGatherArray | undefined {
-    const { host, receiver, sender } = this;
-    this.held = undefined;
-    const scarce = receiver.lent > sender.capacity - (sender.capacity >> 2);
-    if (!host.copy && !scarce) return array;
-    const lengthBytes = array.lengthBytes;
-    const copy = host.pool.allocArray(lengthBytes);
-    if (copy === undefined) {
-      if (!host.copy && receiver.lent < sender.capacity) return array;
-      host.add(MEMORY_SHORT, 1);
-      host.starved = true;
-      this.held = array;
-      return undefined;
-    }
-    copy.copyFromArray(array);
-    array.free();
-    host.add(COPIED_BYTES, lengthBytes);
-    return copy;
-  }
-
-  /** Gives back what has arrived and nobody wants. */
-  private discard(): number {
-    let count = 0;
-    for (let slice = this.nextSlice(); slice !== undefined; slice = this.nextSlice()) {
-      slice.release();
-      count++;
-    }
-    return count;
-  }
-
-  private dropReceived(): void {
-    const { rest, partial, held } = this;
-    this.rest = undefined;
-    this.partial = undefined;
-    this.held = undefined;
-    rest?.release();
-    partial?.free();
-    held?.free();
-    this.discard();
   }
 
   // ---- sending ----
@@ -518,7 +424,7 @@ export class Connection implements Watched, ReturnListener {
   /** SHUT_RD: what arrives is thrown away, and every pop is at the end of the stream. */
   endReceiving(): void {
     this.deaf = true;
-    this.dropReceived();
+    this.inbox.drop();
     this.servePops();
   }
 
@@ -551,7 +457,7 @@ export class Connection implements Watched, ReturnListener {
     }
     this.deaf = true;
     this.announce(STATE_ENDED | STATE_DEAF | (reset ? STATE_RESET : 0));
-    this.dropReceived();
+    this.inbox.drop();
     this.wantSlots(true);
     this.receiver.publish(true);
     if (reset) this.sender.reclaim();

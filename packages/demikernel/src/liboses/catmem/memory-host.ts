@@ -141,6 +141,11 @@ export class MemoryHost {
     return this.epoll.add(fd, EPOLLIN | EPOLLRDHUP | EPOLLET, fd);
   }
 
+  /** Has what is still unread reported once more. */
+  watchAgain(fd: number): void {
+    this.epoll.modify(fd, EPOLLIN | EPOLLRDHUP | EPOLLET, fd);
+  }
+
   /** Hands a watched descriptor to somebody else. */
   handOver(fd: number, watched: Watched): void {
     this.watched[fd] = watched;
