@@ -91,6 +91,8 @@ export class Log implements StoreClient {
   /** The store's number of the next segment, or -1; and whether its header is durable. */
   private nextSegment: number;
   private nextIsNamed: boolean;
+  /** A segment has been asked for in advance; on a full device that is not repeated before something is dropped. */
+  private askedAhead: boolean;
   /** What ended all appending: the device failed a write, and nobody knows what it holds now. */
   private failure: number;
   private closeMarked: boolean;
@@ -127,6 +129,7 @@ export class Log implements StoreClient {
     this.full = false;
     this.nextSegment = -1;
     this.nextIsNamed = false;
+    this.askedAhead = false;
     this.failure = 0;
     this.closeMarked = false;
   }
@@ -371,7 +374,9 @@ export class Log implements StoreClient {
 
   /** Asks for the next segment when half of this one is used, so that nobody has to wait for it. */
   private prepareNext(): void {
-    if (this.filling!.startOffset * 2 > this.segmentBytes && this.nextSegment < 0 && !this.allocation.busy) {
+    const half = this.filling!.startOffset * 2 > this.segmentBytes;
+    if (half && this.nextSegment < 0 && !this.askedAhead && !this.allocation.busy) {
+      this.askedAhead = true;
       this.store.submit(this.allocation.ask(STORE_ALLOCATE));
     }
   }
@@ -414,6 +419,7 @@ export class Log implements StoreClient {
     this.segments.set(this.tailNumber, this.tailSegment);
     this.nextSegment = -1;
     this.nextIsNamed = false;
+    this.askedAhead = false;
     this.full = false;
     this.filling!.begin(SEGMENT_HEADER_BYTES);
     this.durablePosition = this.tailNumber * this.segmentBytes + SEGMENT_HEADER_BYTES;
@@ -462,6 +468,7 @@ export class Log implements StoreClient {
   private dropBefore(position: number): void {
     if (position <= this.startPosition) return;
     this.startPosition = position;
+    this.askedAhead = false;
     const first = Math.floor(position / this.segmentBytes);
     for (const [number, segment] of this.segments) {
       if (number >= first) continue;
