@@ -1,10 +1,13 @@
-// What the documentation says must hold: its examples type-check against the packages, its links lead somewhere.
+// What the documentation says must hold: its examples type-check and run, its links lead somewhere.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { packageFolders, WORKSPACE_ROOT } from '../src/test-files.ts';
 
 const ROOT = WORKSPACE_ROOT;
@@ -71,6 +74,42 @@ test('every example of the documentation type-checks', () => {
     assert.fail((error as { stdout: string }).stdout);
   }
 });
+
+test('the README’s service runs as it stands', { timeout: 30_000 }, async () => {
+  const source = /```js\n(import [\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))![1]!;
+  const program = join(ROOT, 'lab/dist/readme-service.mjs');
+  // Another port than the reader's, who may have one running.
+  writeFileSync(program, source.replace('127.0.0.1:7000', '127.0.0.1:17461'));
+  const service = spawn(process.execPath, [program], { stdio: 'inherit' });
+  try {
+    assert.equal(await echoed('127.0.0.1', 17461, 'typed as written'), 'typed as written');
+  } finally {
+    service.kill('SIGINT');
+    if (service.exitCode === null) await once(service, 'exit');
+    rmSync(program);
+  }
+  assert.equal(service.exitCode, 0);
+});
+
+/** Sends a text and returns as much of what comes back; tries until somebody listens. */
+async function echoed(host: string, port: number, text: string): Promise<string> {
+  for (;;) {
+    const socket = connect(port, host);
+    try {
+      await once(socket, 'connect');
+    } catch {
+      await setTimeout(20);
+      continue;
+    }
+    socket.write(text);
+    let answer = '';
+    for await (const chunk of socket) {
+      answer += String(chunk);
+      if (answer.length >= text.length) break;
+    }
+    return answer;
+  }
+}
 
 test('every link of the documentation leads to a file', () => {
   const broken: string[] = [];
