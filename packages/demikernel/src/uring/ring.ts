@@ -276,7 +276,13 @@ export class Ring {
 
   /** Readable when completions wait and {@link sleepable} was asked before. From the first look on that costs system calls. */
   get descriptor(): number {
-    this.watched = true;
+    if (!this.watched) {
+      this.watched = true;
+      // Somebody may be about to sleep who asked before: that one wakes once for nothing, and asks again.
+      this.listening = true;
+      this.native.setEventSignals(true);
+      this.event.signal();
+    }
     return this.event.fd;
   }
 
