@@ -155,6 +155,7 @@ export class Connection implements Watched, ReturnListener {
       if (count === VIOLATED) this.violate();
       else work += count;
       if (this.pushes.head !== undefined) this.servePushes();
+      else this.wantSlots(this.closed);
     }
     if (this.receiver.violated) {
       this.violate();
