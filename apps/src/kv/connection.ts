@@ -1,0 +1,36 @@
+// One client's connection: its socket, and what is under way on it. What happens when is server.ts.
+
+import type { ScatterGatherArray } from '@demikernel/memory';
+import type { ClientState } from './client-state.ts';
+
+export class Connection {
+  readonly qd: number;
+  readonly client: ClientState;
+  /** Operations under way. */
+  popping: boolean;
+  pushing: boolean;
+  logging: boolean;
+  /** Replies that wait until the changes they speak of are durable. */
+  held: ScatterGatherArray | undefined;
+  /** Input that waits for replies to be sent. */
+  waiting: ScatterGatherArray | undefined;
+  /** Commands may be left in the parser. */
+  unread: boolean;
+  /** No more input is taken; it is closed when its replies are sent. */
+  ending: boolean;
+  /** Logs: the descriptor its changes go to; -1 without. */
+  closed: boolean;
+
+  constructor(qd: number, client: ClientState) {
+    this.qd = qd;
+    this.client = client;
+    this.popping = false;
+    this.pushing = false;
+    this.logging = false;
+    this.held = undefined;
+    this.waiting = undefined;
+    this.unread = false;
+    this.ending = false;
+    this.closed = false;
+  }
+}
