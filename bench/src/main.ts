@@ -4,13 +4,14 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { append } from './append/main.ts';
 import { type Benchmark, UsageError } from './benchmark.ts';
 import { echo } from './echo/main.ts';
+import { kv } from './kv/main.ts';
 import { describeMachine, formatMachine } from './machine.ts';
 import { memory } from './memory/main.ts';
 import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
 import { stack } from './stack/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append];
+const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;

@@ -1,4 +1,4 @@
-// A Node process pinned to one processor, in a namespace if asked, that speaks lines of JSON. It can be stood still
+// A process, of Node unless said otherwise, pinned to one processor, in a namespace if asked, that speaks lines of JSON. It can be stood still
 // between its rounds, so that services that spin do not disturb each other.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -12,8 +12,11 @@ const SETPRIV = '/usr/bin/setpriv';
 export interface PinnedProcessOptions {
   /** What it is called in messages. */
   name: string;
-  /** The script and its arguments. */
-  script: string;
+  /** Another program than Node. */
+  program?: string;
+  /** The script that Node runs. */
+  script?: string;
+  /** Arguments of the script, or of the program. */
   args?: readonly string[];
   /** Options for node itself. */
   nodeArgs?: readonly string[];
@@ -144,8 +147,9 @@ function reasonIn(errors: string): string {
 }
 
 function start(options: PinnedProcessOptions): ChildProcess {
-  const { script, args = [], nodeArgs = [], processor, namespace } = options;
-  const command = [process.execPath, ...nodeArgs, script, ...args];
+  const { program, script = '', args = [], nodeArgs = [], processor, namespace } = options;
+  const command =
+    program === undefined ? [process.execPath, ...nodeArgs, script, ...args] : [program, ...args];
   // A benchmark that is killed itself must not leave spinning services behind (PR_SET_PDEATHSIG).
   if (existsSync(SETPRIV)) command.unshift(SETPRIV, '--pdeathsig', 'KILL');
   const launch = (): ChildProcess =>
