@@ -1,11 +1,17 @@
 // One client's connection: its socket, and what is under way on it. What happens when is server.ts.
 
 import type { ScatterGatherArray } from '@demikernel/memory';
+import type { QueueToken } from 'demikernel';
 import type { ClientState } from './client-state.ts';
 
 export class Connection {
   readonly qd: number;
   readonly client: ClientState;
+  /**
+   * The last pop and push: a descriptor is used again, so a result may come that was meant for the connection before.
+   */
+  popToken: QueueToken;
+  pushToken: QueueToken;
   /** Operations under way. */
   popping: boolean;
   pushing: boolean;
@@ -18,12 +24,13 @@ export class Connection {
   unread: boolean;
   /** No more input is taken; it is closed when its replies are sent. */
   ending: boolean;
-  /** Logs: the descriptor its changes go to; -1 without. */
   closed: boolean;
 
   constructor(qd: number, client: ClientState) {
     this.qd = qd;
     this.client = client;
+    this.popToken = -1;
+    this.pushToken = -1;
     this.popping = false;
     this.pushing = false;
     this.logging = false;

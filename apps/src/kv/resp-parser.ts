@@ -249,11 +249,11 @@ export class RespParser {
   /** Copies as much of the input behind the carry as the next step needs. */
   private feedCarry(): void {
     const input = this.input!;
-    const slice = input.segments[this.segment];
-    if (slice === undefined) {
+    if (this.segment === input.count) {
       this.releaseInput();
       return;
     }
+    const slice = input.segments[this.segment]!;
     const { region } = slice.pool;
     const start = slice.offset + this.position;
     const left = slice.length - this.position;
@@ -277,11 +277,11 @@ export class RespParser {
 
   private takeStreamed(): number {
     const input = this.input!;
-    const slice = input.segments[this.segment];
-    if (slice === undefined) {
+    if (this.segment === input.count) {
       this.releaseInput();
       return NEED_MORE;
     }
+    const slice = input.segments[this.segment]!;
     const stream = this.offsets[this.count]! === REFUSED ? undefined : this.streams[this.streamCount - 1];
     let left = Math.min(slice.length - this.position, this.length - this.streamAt);
     this.streamAt += left;

@@ -6,7 +6,6 @@ import {
   type AddressLike,
   type Demikernel,
   OP_ACCEPT,
-  OP_POP,
   type QueueToken,
   type Result,
   type SocketAddress,
@@ -161,8 +160,9 @@ export class KvServer implements ServiceFacts {
     }
     const connection = this.connections[qd];
     if (connection === undefined) result.array?.free();
-    else if (opcode === OP_POP) this.popped(connection, result);
-    else this.pushed(connection, result);
+    else if (result.token === connection.popToken) this.popped(connection, result);
+    else if (result.token === connection.pushToken) this.pushed(connection, result);
+    else result.array?.free();
   }
 
   private acceptResult(result: Result): void {
@@ -271,7 +271,8 @@ export class KvServer implements ServiceFacts {
     if (connection.popping || connection.ending || connection.client.quits) return;
     if (connection.waiting !== undefined) return;
     connection.popping = true;
-    this.set.add(this.os.pop(connection.qd));
+    connection.popToken = this.os.pop(connection.qd);
+    this.set.add(connection.popToken);
   }
 
   /** Executes commands until input or room for replies ends; false when the connection waits for memory. */
@@ -322,7 +323,8 @@ export class KvServer implements ServiceFacts {
 
   private push(connection: Connection, array: ScatterGatherArray): void {
     connection.pushing = true;
-    this.set.add(this.os.push(connection.qd, array));
+    connection.pushToken = this.os.push(connection.qd, array);
+    this.set.add(connection.pushToken);
     array.free();
   }
 
