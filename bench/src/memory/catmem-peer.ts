@@ -14,14 +14,14 @@ import { type Client, ECHO, HEAD_BYTES, LAST, SINK } from './peer.ts';
 
 /** Pops outstanding at the service. */
 const POPS = 32;
-/** Slots of 4 KiB: messages of 1 MiB on their way, and the same again to fill. */
+/** Messages of 1 MiB on their way, and the same again to fill. */
 const MEMORY_BYTES = 64 << 20;
 
 export interface CatmemPeerOptions {
   address: string;
   wait: WaitMode;
   receive: 'reference' | 'copy';
-  slotSizeBytes: number;
+  slotSizeBytes: number | undefined;
 }
 
 function openCatmem({ wait, receive, slotSizeBytes }: CatmemPeerOptions): Promise<Demikernel> {

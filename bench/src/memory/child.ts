@@ -23,7 +23,7 @@ function catmemOptions(wait: string, address: string): CatmemPeerOptions {
     address,
     wait: mode as WaitMode,
     receive: variant === 'copy' ? 'copy' : 'reference',
-    slotSizeBytes: variant === '64k' ? 65536 : 4096,
+    slotSizeBytes: variant === '64k' ? 65536 : undefined,
   };
 }
 

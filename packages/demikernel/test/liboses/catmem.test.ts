@@ -195,7 +195,7 @@ describe('catmem: memory that is lent', () => {
   });
 
   test('an application that keeps everything gets copies in the end, and stops nobody', async () => {
-    const pair = await Pair.open('stream');
+    const pair = await Pair.open('stream', undefined, { slotSizeBytes: 1024 } as Partial<OpenOptions>);
     const { client, server } = pair;
     const kept = [];
     for (let i = 0; i < 2000; i++) {

@@ -27,7 +27,7 @@ import { keyOf, PeerMemories } from './peer-memory.ts';
 export interface CatmemOptions {
   /** Memory for messages in bytes; default 64 MiB. Pages are touched when first used. */
   memoryBytes?: number;
-  /** Bytes per slot, a power of two: a message takes whole slots. Default 4096. */
+  /** Bytes per slot, a power of two: a message takes whole slots. Default 16384. */
   slotSizeBytes?: number;
   /**
    * How messages arrive. `reference` (the default): as slices of the sender's memory, which can be read and sent on, but not
@@ -109,7 +109,7 @@ function shareReadOnly(name: string, lengthBytes: number): { fd: number; map: Me
  * @throws ERR_DEMI_SYSCALL (EMFILE, ENOMEM), ERR_DEMI_SLOT_SIZE, ERR_DEMI_RANGE; with `namespace` ERR_DEMI_PERMISSION
  */
 export function createCatmem(runtime: Runtime, options: CatmemOptions): LibraryOs {
-  const { memoryBytes = 64 * 1024 * 1024, slotSizeBytes = 4096, debugMemory = false } = options;
+  const { memoryBytes = 64 * 1024 * 1024, slotSizeBytes = 16384, debugMemory = false } = options;
   const slots = shareReadOnly('demikernel-slots', memoryBytes);
   const sleep = shareReadOnly('demikernel-bell', PAGE_BYTES);
   const region = regionOf(slots.map);
