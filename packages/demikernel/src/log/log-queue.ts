@@ -6,8 +6,11 @@ import type { LibraryOs } from '../runtime/library-os.ts';
 import { type Operation, OperationList } from '../runtime/operation.ts';
 import { PlainQueue } from '../runtime/plain-queue.ts';
 import { STORE_READ, type StoreBuffer, type StoreClient, StoreRequest } from '../runtime/segment-store.ts';
-import type { Log, LogReader } from './log.ts';
+import type { Extent } from './extent.ts';
+import type { Log } from './log.ts';
 import type { LogCounters } from './log-counters.ts';
+import type { LogIdentity } from './log-identity.ts';
+import type { LogReader } from './log-readers.ts';
 import {
   DATA,
   NEEDS_MORE,
@@ -38,6 +41,8 @@ const UNKNOWN = -1;
 export class LogQueue extends PlainQueue implements LogReader, StoreClient {
   private readonly host: LogQueueHost;
   private readonly log: Log;
+  private readonly identity: LogIdentity;
+  private readonly extent: Extent;
   private readonly pops: OperationList;
   private readonly record: RecordView;
   private readonly request: StoreRequest;
@@ -57,10 +62,12 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
     super(host);
     this.host = host;
     this.log = log;
+    this.identity = log.identity;
+    this.extent = log.extent;
     this.pops = new OperationList();
     this.record = new RecordView();
     this.request = new StoreRequest(this);
-    this.cursor = log.startPosition;
+    this.cursor = log.extent.startPosition;
     this.expected = UNKNOWN;
     this.epoch = 0;
     this.window = undefined;
@@ -69,7 +76,7 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
     this.windowEnd = 0;
     this.readFailure = 0;
     this.closed = false;
-    log.readers.push(this);
+    log.readers.add(this);
   }
 
   get reading(): boolean {
@@ -92,7 +99,7 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
 
   override seek(position: number): number {
     if (this.pops.head !== undefined) return EBUSY;
-    const cursor = this.log.positionOf(position);
+    const cursor = this.extent.positionOf(position);
     if (cursor < 0) return EINVAL;
     this.moveTo(cursor);
     return 0;
@@ -124,7 +131,7 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
     this.closed = true;
     this.endPops(ECANCELED);
     this.log.cancelAll(this.qd);
-    this.log.removeReader(this);
+    this.log.readers.remove(this);
     this.host.queueClosed(this.log);
   }
 
@@ -148,18 +155,25 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
 
   /** Looks at what is at the cursor. False: nothing more can be done now. */
   private step(): boolean {
-    const { log } = this;
-    if (this.cursor < log.startPosition) this.moveTo(log.startPosition);
-    if (this.cursor >= log.durablePosition) return false;
-    const number = Math.floor(this.cursor / log.segmentBytes);
-    const offset = this.cursor - number * log.segmentBytes;
+    const { extent, identity } = this;
+    if (this.cursor < extent.startPosition) this.moveTo(extent.startPosition);
+    if (this.cursor >= extent.durablePosition) return false;
+    const number = Math.floor(this.cursor / extent.segmentBytes);
+    const offset = this.cursor - number * extent.segmentBytes;
     if (number !== this.windowNumber || offset < this.windowStart || offset >= this.windowEnd) {
       return this.load(number, offset, RECORD_HEADER_BYTES);
     }
     const { record, window, windowStart, windowEnd } = this;
     const at = offset - windowStart;
-    const verdict = readRecord(record, window!, at, windowEnd - windowStart, log.id, log.largestPayloadBytes);
-    if (verdict === NEEDS_MORE && windowEnd < log.limitOf(number)) {
+    const verdict = readRecord(
+      record,
+      window!,
+      at,
+      windowEnd - windowStart,
+      identity.id,
+      identity.largestPayloadBytes,
+    );
+    if (verdict === NEEDS_MORE && windowEnd < extent.limitOf(number)) {
       const known = at + RECORD_HEADER_BYTES <= windowEnd - windowStart;
       return this.load(number, offset, known ? recordBytes(record.lengthBytes) : RECORD_HEADER_BYTES);
     }
@@ -173,13 +187,13 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
 
   /** A whole record is at the cursor. */
   private take(record: RecordView): boolean {
-    const { log } = this;
+    const { extent } = this;
     if (record.kind === DATA && !this.deliver(record)) return false;
     this.expected = record.sequence + 1;
     this.epoch = record.epoch;
     if (record.kind === ROLLED) {
       this.cursor =
-        (Math.floor(this.cursor / log.segmentBytes) + 1) * log.segmentBytes + SEGMENT_HEADER_BYTES;
+        (Math.floor(this.cursor / extent.segmentBytes) + 1) * extent.segmentBytes + SEGMENT_HEADER_BYTES;
     } else this.cursor += recordBytes(record.lengthBytes);
     return true;
   }
@@ -203,10 +217,10 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
 
   /** No record is at the cursor: padding behind a group, or damage. */
   private skipPadding(number: number, offset: number): boolean {
-    const { log } = this;
-    const next = nextBlock(offset, log.blockBytes);
-    if (this.expected !== UNKNOWN && next !== offset && next < log.segmentBytes) {
-      this.cursor = number * log.segmentBytes + next;
+    const { extent, identity } = this;
+    const next = nextBlock(offset, identity.blockBytes);
+    if (this.expected !== UNKNOWN && next !== offset && next < extent.segmentBytes) {
+      this.cursor = number * extent.segmentBytes + next;
       return true;
     }
     this.host.counters.damaged();
@@ -220,23 +234,23 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
 
   /** Reads ahead from `offset` of a segment, `lengthBytes` at least. */
   private load(number: number, offset: number, lengthBytes: number): boolean {
-    const { log, host } = this;
+    const { extent, host, log } = this;
     if (this.readFailure !== 0) {
       const errno = this.readFailure;
       this.readFailure = 0;
       this.endOne(errno);
       return true;
     }
-    const { blockBytes } = log;
+    const { blockBytes } = this.identity;
     const start = offset - (offset % blockBytes);
     const wanted = Math.max(host.settings.readAheadBytes, offset - start + lengthBytes);
-    const length = Math.min(nextBlock(wanted, blockBytes), log.limitOf(number) - start);
+    const length = Math.min(nextBlock(wanted, blockBytes), extent.limitOf(number) - start);
     if (this.window === undefined || this.window.lengthBytes < length) {
       this.window?.release();
       this.windowNumber = -1;
       this.window = log.store.makeBuffer(nextBlock(wanted, blockBytes));
     }
-    const segment = log.segmentOf(number);
+    const segment = extent.segmentOf(number);
     if (segment < 0) {
       this.endOne(ESHUTDOWN);
       return true;
@@ -250,7 +264,7 @@ export class LogQueue extends PlainQueue implements LogReader, StoreClient {
 
   storeDone(request: StoreRequest): void {
     // A segment that was dropped meanwhile may hold anything by now.
-    const dropped = this.log.segmentOf(this.windowNumber) < 0;
+    const dropped = this.extent.segmentOf(this.windowNumber) < 0;
     if (request.errno !== 0 || dropped) this.windowNumber = -1;
     if (request.errno !== 0 && !dropped) this.readFailure = request.errno;
     if (this.closed) {

@@ -100,7 +100,7 @@ export class Logs implements LogOwner, LogQueueHost {
       if (errno === 0) this.attach(operation, log);
       else this.operations.complete(operation, errno);
     }
-    if (errno === 0 && log.readers.length === 0) log.close();
+    if (errno === 0 && log.readers.count === 0) log.close();
   }
 
   logClosed(log: Log): void {
@@ -112,7 +112,7 @@ export class Logs implements LogOwner, LogQueueHost {
   }
 
   queueClosed(log: Log): void {
-    if (log.readers.length === 0 && log.state === LOG_OPEN) log.close();
+    if (log.readers.count === 0 && log.state === LOG_OPEN) log.close();
   }
 
   starved(queue: LogQueue): void {

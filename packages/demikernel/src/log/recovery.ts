@@ -37,8 +37,6 @@ export interface Recovered {
   dropped: number[];
   /** Segments that lie before the start. */
   free: number[];
-  /** Records were damaged in the middle, and what follows has been cut off. */
-  cut: boolean;
 }
 
 /** A generator that yields after each request it submits, goes on when that is over, and returns an errno or the log. */
@@ -86,7 +84,6 @@ function empty(dropped: number[]): Recovered {
     segments: new Map(),
     dropped: [],
     free: dropped,
-    cut: false,
   };
 }
 
@@ -207,16 +204,16 @@ function* findTail(
   store.submit(request);
   yield undefined;
   if (request.errno !== 0) return request.errno;
-  return collect(found, last.header, scan, { segmentBytes, startPosition, epoch, dropped, cut });
+  return collect(found, last.header, scan, { segmentBytes, startPosition, epoch, dropped });
 }
 
 function collect(
   found: Map<number, Found>,
   header: SegmentHeader,
   scan: SegmentScan,
-  rest: { segmentBytes: number; startPosition: number; epoch: number; dropped: number[]; cut: boolean },
+  rest: { segmentBytes: number; startPosition: number; epoch: number; dropped: number[] },
 ): Recovered | number {
-  const { segmentBytes, startPosition, epoch, dropped, cut } = rest;
+  const { segmentBytes, startPosition, epoch, dropped } = rest;
   const first = Math.floor(startPosition / segmentBytes);
   const segments = new Map<number, number>();
   const free: number[] = [];
@@ -235,7 +232,6 @@ function collect(
     segments,
     dropped,
     free,
-    cut,
   };
 }
 
