@@ -21,6 +21,9 @@ export const PEERS: readonly Peer[] = [
   { program: 'ping', debianPackage: 'iputils-ping', usedFor: 'echo requests to our stack' },
   { program: 'arping', debianPackage: 'iputils-arping', usedFor: 'ARP requests to our stack' },
   { program: 'tshark', debianPackage: 'tshark', usedFor: 'reading the captures we write' },
+  { program: 'redis-server', debianPackage: 'redis-server', usedFor: 'replies that ours must equal' },
+  { program: 'redis-cli', debianPackage: 'redis-tools', usedFor: 'commands to the key-value service' },
+  { program: 'redis-benchmark', debianPackage: 'redis-tools', usedFor: 'load on the key-value service' },
   { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
 ];
 
