@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ARP_COUNTERS } from '../../src/inetstack/arp/arp.ts';
+import { ARP_COUNTERS } from '../../src/inetstack/arp/counters.ts';
 import { parseIpv4 } from '../../src/runtime/socket-address.ts';
 import {
   arp,

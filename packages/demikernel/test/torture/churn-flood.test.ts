@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ARP_COUNTERS } from '../../src/inetstack/arp/arp.ts';
+import { ARP_COUNTERS } from '../../src/inetstack/arp/counters.ts';
 import { SimulatedWorld } from '../../src/liboses/simulator/index.ts';
 import type { Operation } from '../../src/runtime/operation.ts';
 import type { Queue } from '../../src/runtime/queue.ts';

@@ -1,7 +1,7 @@
 // What a host holds: the books that every torture test closes. Nothing may be left when the applications are gone.
 
 import assert from 'node:assert/strict';
-import { ARP_COUNTERS } from '../../src/inetstack/arp/arp.ts';
+import { ARP_COUNTERS } from '../../src/inetstack/arp/counters.ts';
 import { ICMP_COUNTERS } from '../../src/inetstack/icmp/icmp.ts';
 import { IPV4_COUNTERS } from '../../src/inetstack/ipv4/input.ts';
 import { REASSEMBLY_COUNTERS } from '../../src/inetstack/ipv4/reassembly.ts';

@@ -1,4 +1,5 @@
-// The address resolution protocol (RFC 826) with the cache it fills: requests, replies, ageing, announcements.
+// The address resolution protocol (RFC 826): requests, replies, ageing, announcements. The cache it fills, and who has to leave
+// it: neighbour-table.ts.
 
 import { EHOSTUNREACH, ENOBUFS } from '../../runtime/errno.ts';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
@@ -6,8 +7,19 @@ import { Frame } from '../../runtime/packet-device.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
 import { ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, macHighOf, macLowOf } from '../ethernet.ts';
-import { FlowTable } from '../flow-table.ts';
 import type { Route, RouteListener } from '../ipv4/route.ts';
+import {
+  ARP_COUNTERS,
+  CONFLICTS,
+  FAILURES,
+  MALFORMED,
+  NO_SLOT,
+  REPLIES_RECEIVED,
+  REPLIES_SENT,
+  REQUESTS_RECEIVED,
+  REQUESTS_SENT,
+  UNSOLICITED_IGNORED,
+} from './counters.ts';
 import {
   NEIGHBOUR_FAILED,
   NEIGHBOUR_INCOMPLETE,
@@ -15,36 +27,12 @@ import {
   NEIGHBOUR_REACHABLE,
   NEIGHBOUR_REFRESHING,
   NEIGHBOUR_UNKNOWN,
-  Neighbour,
+  type Neighbour,
   type NeighbourOwner,
   type NeighbourWaiter,
 } from './neighbour.ts';
+import { NeighbourTable } from './neighbour-table.ts';
 import { ARP_REPLY, ARP_REQUEST, isArpForIpv4, PACKET_BYTES, writeArp } from './packet.ts';
-
-export const ARP_COUNTERS = [
-  'requestsReceived',
-  'repliesReceived',
-  'requestsSent',
-  'repliesSent',
-  'malformed',
-  'unsolicitedIgnored',
-  'conflicts',
-  'failures',
-  'evicted',
-  'tableFull',
-  'noSlot',
-] as const;
-const REQUESTS_RECEIVED = 0;
-const REPLIES_RECEIVED = 1;
-const REQUESTS_SENT = 2;
-const REPLIES_SENT = 3;
-const MALFORMED = 4;
-const UNSOLICITED_IGNORED = 5;
-const CONFLICTS = 6;
-const FAILURES = 7;
-const EVICTED = 8;
-const TABLE_FULL = 9;
-const NO_SLOT = 10;
 
 /** Where neighbours come from when somebody else speaks ARP for this address: the kernel's table. */
 export interface NeighbourSource {
@@ -72,9 +60,6 @@ export interface ArpOptions {
 }
 
 const DEFERRED = 1;
-/** Places of the table looked at for a neighbour to drop. */
-const EVICTION_PLACES = 128;
-
 /** Neighbours by address, and the protocol that finds them. */
 export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   readonly counters: Float64Array;
@@ -82,11 +67,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
   private readonly runtime: Runtime;
   private readonly address: number;
   private readonly source: NeighbourSource | undefined;
-  private readonly table: FlowTable<Neighbour>;
-  private readonly capacity: number;
-  /** Neighbours of the table that frames cannot be sent to: asked for, given up, or not asked for yet. */
-  private unresolved: number;
-  private readonly maximumUnresolved: number;
+  private readonly table: NeighbourTable;
   private readonly retryUs: number;
   private readonly attempts: number;
   private readonly reachableUs: number;
@@ -110,10 +91,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     this.address = address;
     this.source = source;
     this.counters = runtime.metrics.counters('arp', ARP_COUNTERS);
-    this.table = new FlowTable<Neighbour>(runtime.random.int32());
-    this.capacity = options.neighbours ?? 1024;
-    this.unresolved = 0;
-    this.maximumUnresolved = Math.max(1, this.capacity >> 1);
+    this.table = new NeighbourTable(runtime, this, this.counters, options.neighbours ?? 1024);
     this.retryUs = options.retryUs ?? 100_000;
     this.attempts = options.attempts ?? 5;
     this.reachableUs = options.reachableUs ?? 60_000_000;
@@ -130,37 +108,19 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     return this.table.count;
   }
 
-  /**
-   * Whether strangers have made us ask for as many neighbours as they may: half of those that may be unresolved at once, the
-   * rest being for whom we ourselves want. What an unknown host of the link gets then must do without the table.
-   */
+  /** Whether strangers have made us ask for as many neighbours as they may. */
   get crowded(): boolean {
-    return this.unresolved >= (this.maximumUnresolved + 1) >> 1;
+    return this.table.crowded;
   }
 
   /** The neighbour of an address of the link if the table has it; nothing is made, nobody is asked. */
   known(address: number): Neighbour | undefined {
-    return this.table.get(address | 0, 0);
+    return this.table.get(address);
   }
 
   /** The neighbour of an address of the link, made when it is not there; `undefined` when there is no room for it. */
   neighbour(address: number): Neighbour | undefined {
-    const known = this.table.get(address | 0, 0);
-    if (known !== undefined) return known;
-    if (!this.hasRoom()) {
-      this.counters[TABLE_FULL]!++;
-      return undefined;
-    }
-    const neighbour = new Neighbour(address | 0, this);
-    this.table.set(address | 0, 0, neighbour);
-    this.unresolved++;
-    return neighbour;
-  }
-
-  /** Room for one more that is not resolved yet: by nobody's going who answers and is made use of. */
-  private hasRoom(): boolean {
-    if (this.unresolved >= this.maximumUnresolved) return this.evict(isIdleAndUnresolved);
-    return this.table.count < this.capacity || this.evict(isIdleAndUnresolved) || this.evict(isIdleAndUnused);
+    return this.table.wanted(address);
   }
 
   /** Enters a neighbour that never ages. */
@@ -168,8 +128,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     const neighbour = this.neighbour(address);
     if (neighbour === undefined) return undefined;
     this.runtime.timers.cancel(neighbour.timer);
-    if (!neighbour.ready) this.unresolved--;
-    neighbour.learn(macHighOf(mac), macLowOf(mac), NEIGHBOUR_PERMANENT);
+    this.table.learn(neighbour, macHighOf(mac), macLowOf(mac), NEIGHBOUR_PERMANENT);
     this.wake(neighbour, 0);
     return neighbour;
   }
@@ -245,36 +204,29 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
 
   /** RFC 826's merge: existing entries are updated by anything, new ones made only for who asks for us. */
   private update(address: number, macHigh: number, macLow: number, create: boolean): void {
-    let neighbour = this.table.get(address, 0);
+    const neighbour = this.table.get(address) ?? (create ? this.table.announced(address) : undefined);
     if (neighbour === undefined) {
-      // Who asks for us is a station that is there, and comes before those that may not be; not before its equals.
-      if (!create || (this.table.count >= this.capacity && !this.evict(isIdleAndUnresolved))) {
-        this.counters[UNSOLICITED_IGNORED]!++;
-        return;
-      }
-      neighbour = new Neighbour(address, this);
-      this.table.set(address, 0, neighbour);
-      this.unresolved++;
+      this.counters[UNSOLICITED_IGNORED]!++;
+      return;
     }
     if (neighbour.state !== NEIGHBOUR_PERMANENT) this.confirm(neighbour, macHigh, macLow);
   }
 
   private confirm(neighbour: Neighbour, macHigh: number, macLow: number): void {
-    if (!neighbour.ready) this.unresolved--;
-    neighbour.learn(macHigh, macLow, NEIGHBOUR_REACHABLE);
+    this.table.learn(neighbour, macHigh, macLow, NEIGHBOUR_REACHABLE);
     neighbour.used = neighbour.waiters.length > 0;
     this.runtime.timers.arm(neighbour.timer, this.reachableUs);
     this.wake(neighbour, 0);
   }
 
   neighbourKnown(address: number, mac: Uint8Array): void {
-    const neighbour = this.table.get(address | 0, 0);
+    const neighbour = this.table.get(address);
     if (neighbour === undefined || neighbour.state === NEIGHBOUR_PERMANENT) return;
     this.confirm(neighbour, macHighOf(mac), macLowOf(mac));
   }
 
   neighbourFailed(address: number): void {
-    const neighbour = this.table.get(address | 0, 0);
+    const neighbour = this.table.get(address);
     if (neighbour === undefined || neighbour.state === NEIGHBOUR_PERMANENT) return;
     this.fail(neighbour);
   }
@@ -283,7 +235,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     switch (neighbour.state) {
       case NEIGHBOUR_REACHABLE:
         if (!neighbour.used) {
-          this.forget(neighbour);
+          this.table.forget(neighbour);
           return;
         }
         neighbour.state = NEIGHBOUR_REFRESHING;
@@ -297,7 +249,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
         return;
       case NEIGHBOUR_FAILED:
         if (neighbour.waiters.length === 0) {
-          this.forget(neighbour);
+          this.table.forget(neighbour);
           return;
         }
         neighbour.state = NEIGHBOUR_INCOMPLETE;
@@ -317,9 +269,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
 
   /** Stops every timer. */
   close(): void {
-    this.table.forEach(neighbour => {
-      this.runtime.timers.cancel(neighbour.timer);
-    });
+    this.table.close();
     this.runtime.timers.cancel(this.deferredTimer);
     this.deferred = [];
   }
@@ -340,9 +290,7 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
 
   private fail(neighbour: Neighbour): void {
     this.counters[FAILURES]!++;
-    neighbour.state = NEIGHBOUR_FAILED;
-    if (neighbour.ready) this.unresolved++;
-    neighbour.ready = false;
+    this.table.lose(neighbour, NEIGHBOUR_FAILED);
     this.runtime.timers.arm(neighbour.timer, this.holdDownUs);
     this.wake(neighbour, EHOSTUNREACH);
   }
@@ -354,26 +302,6 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
       if (errno === 0) listener.routeReady(route);
       else listener.routeFailed(route, errno);
     }
-  }
-
-  private forget(neighbour: Neighbour): void {
-    this.runtime.timers.cancel(neighbour.timer);
-    if (this.table.get(neighbour.address, 0) === neighbour) {
-      this.table.delete(neighbour.address, 0);
-      if (!neighbour.ready) this.unresolved--;
-    }
-    neighbour.state = NEIGHBOUR_UNKNOWN;
-    neighbour.ready = false;
-  }
-
-  /** Makes room: drops a neighbour that may go, if there is one in sight. */
-  private evict(mayGo: (neighbour: Neighbour) => boolean): boolean {
-    // Somewhere in the table, and not the best of all: strangers decide how often this runs.
-    const victim = this.table.findFrom(this.runtime.random.int32(), EVICTION_PLACES, mayGo);
-    if (victim === undefined) return false;
-    this.counters[EVICTED]!++;
-    this.forget(victim);
-    return true;
   }
 
   private send(
@@ -414,14 +342,6 @@ export class Arp implements NeighbourOwner, NeighbourSink, TimerOwner {
     device.transmit(frame);
     this.counters[opcode === ARP_REQUEST ? REQUESTS_SENT : REPLIES_SENT]!++;
   }
-}
-
-function isIdleAndUnresolved(neighbour: Neighbour): boolean {
-  return !neighbour.ready && neighbour.waiters.length === 0;
-}
-
-function isIdleAndUnused(neighbour: Neighbour): boolean {
-  return !neighbour.used && neighbour.waiters.length === 0 && neighbour.state !== NEIGHBOUR_PERMANENT;
 }
 
 function removeWaiter(waiters: NeighbourWaiter[], route: Route, listener: RouteListener): void {
