@@ -34,8 +34,6 @@ export class Commands {
   private readonly known: names.CommandNames;
   /** Where new numbers are written before they are stored. */
   private readonly scratch: Region;
-  /** Element 0: the moment that an option asks for. A field would box it. */
-  private readonly moment: Float64Array;
 
   constructor(store: Store, facts: ServiceFacts) {
     this.store = store;
@@ -43,7 +41,6 @@ export class Commands {
     this.facts = facts;
     this.known = new names.CommandNames();
     this.scratch = heapRegion(64);
-    this.moment = new Float64Array(1);
   }
 
   /** Executes the command that the client's parser holds. */
@@ -230,8 +227,8 @@ export class Commands {
       else client.quits = true;
       return;
     }
-    if ((options & EXPIRES) !== 0) store.expireAt(this.moment[0]!);
-    else if ((options & KEEPTTL) === 0 && store.expiring > 0) store.expireAt(0);
+    if ((options & EXPIRES) !== 0) store.expire();
+    else if ((options & KEEPTTL) === 0 && store.expiring > 0) store.persist();
     this.note(client, 1);
     if ((options & GET) === 0) out.put(replies.OK);
   }
@@ -268,7 +265,7 @@ export class Commands {
     return options;
   }
 
-  /** Reads a duration or a moment into `moment`; false when the reply is an error. */
+  /** Reads a duration or a moment into the store's `moment`; false when the reply is an error. */
   private readMoment(
     client: ClientState,
     argument: number,
@@ -291,7 +288,7 @@ export class Commands {
       return false;
     }
     // 0 would mean never.
-    this.moment[0] = atMs === 0 ? -1 : Math.floor(atMs);
+    this.store.moment[0] = atMs === 0 ? -1 : Math.floor(atMs);
     return true;
   }
 
@@ -308,7 +305,7 @@ export class Commands {
         out.put(replies.OUT_OF_MEMORY);
         return;
       }
-      if (this.store.expiring > 0) this.store.expireAt(0);
+      if (this.store.expiring > 0) this.store.persist();
       this.note(client, i);
     }
     out.put(replies.OK);
@@ -441,14 +438,14 @@ export class Commands {
       out.put(replies.ZERO);
       return;
     }
-    const atMs = this.moment[0]!;
+    const atMs = this.store.moment[0]!;
     const offset = parser.offset(1);
     const length = parser.lengthOf(1);
     if (atMs <= store.nowMs[0]!) {
       store.remove();
       if (journal !== undefined) noteDelete(journal, parser.region, offset, length);
     } else {
-      store.expireAt(atMs);
+      store.expire();
       if (journal !== undefined) noteExpiry(journal, parser.region, offset, length, atMs);
     }
     out.put(replies.ONE);
@@ -484,8 +481,8 @@ export class Commands {
     const current = this.store.expiresMs;
     if ((options & NX) !== 0) return current === 0;
     if ((options & XX) !== 0 && current === 0) return false;
-    if ((options & GT) !== 0) return current !== 0 && this.moment[0]! > current;
-    if ((options & LT) !== 0) return current === 0 || this.moment[0]! < current;
+    if ((options & GT) !== 0) return current !== 0 && this.store.moment[0]! > current;
+    if ((options & LT) !== 0) return current === 0 || this.store.moment[0]! < current;
     return true;
   }
 
@@ -510,7 +507,7 @@ export class Commands {
       out.put(replies.ZERO);
       return;
     }
-    store.expireAt(0);
+    store.persist();
     if (journal !== undefined) {
       noteExpiry(journal, parser.region, parser.offset(1), parser.lengthOf(1), 0);
     }

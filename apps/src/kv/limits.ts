@@ -21,8 +21,6 @@ export const DEFAULT_LIMITS: Readonly<KvLimits> = {
   clients: 4096,
 };
 
-/** Longest key. */
-export const KEY_BYTES: number = 32 << 10;
 /** Largest `gatherBytes`: key and value fit the arena's largest block. */
 export const LARGEST_GATHER_BYTES: number = 64 << 10;
 /** Arguments of one command. */
@@ -31,7 +29,12 @@ export const ARGUMENTS: number = 64 << 10;
 export const LINE_BYTES: number = 64 << 10;
 /** Bytes of one command that are kept while the rest of it is under way; long values do not count. */
 export const COMMAND_BYTES: number = 1 << 20;
-/** An argument of at least so many bytes that has not arrived whole goes where a value would lie as it arrives. */
-export const STREAMED_BYTES = 4096;
+/**
+ * An argument of at least so many bytes that has not arrived whole goes where a value would lie as it arrives: no copy
+ * more than one, and no bytes of it aside.
+ */
+export const STREAMED_BYTES = 1024;
+/** Longest key: never one that might be streamed. */
+export const KEY_BYTES: number = STREAMED_BYTES - 1;
 /** Replies of one client that may wait to be sent; then its commands wait. */
 export const REPLY_BYTES: number = 256 << 10;

@@ -44,6 +44,8 @@ export class Store {
   readonly region: Region;
   /** Element 0: now, in milliseconds since 1970. Whoever drives the store sets it. */
   readonly nowMs: Float64Array;
+  /** Element 0: what {@link expire} takes, likewise, but not 0. An argument would be boxed. */
+  readonly moment: Float64Array;
   /** Keys that will expire. */
   expiring: number;
   /** Keys that have expired, since the start. */
@@ -82,6 +84,7 @@ export class Store {
     this.freeLarges = Int32Array.from({ length: this.slotLimit }, (_, i) => i);
     this.freeLargeCount = this.slotLimit;
     this.nowMs = new Float64Array(1);
+    this.moment = new Float64Array(1);
     this.expiring = 0;
     this.expired = 0;
     this.hits = 0;
@@ -158,19 +161,26 @@ export class Store {
     return this.arena.doubles[(this.block << 3) + 2]!;
   }
 
-  /** Sets when the key found expires; 0: never. */
-  expireAt(atMs: number): void {
+  /** Has the key found expire at {@link moment}. */
+  expire(): void {
+    const { doubles } = this.arena;
+    const index = (this.block << 3) + 2;
+    if (doubles[index] === 0) this.expiring++;
+    doubles[index] = this.moment[0]!;
+  }
+
+  /** Lets the key found stay for ever. */
+  persist(): void {
     const { doubles } = this.arena;
     const index = (this.block << 3) + 2;
     if (doubles[index] !== 0) this.expiring--;
-    if (atMs !== 0) this.expiring++;
-    doubles[index] = atMs;
+    doubles[index] = 0;
   }
 
   /** Takes the key found out. */
   remove(): void {
     const { block } = this;
-    this.expireAt(0);
+    this.persist();
     this.dropLarge(block);
     this.table.remove(this.place);
     this.arena.free(block);

@@ -264,6 +264,23 @@ describe('kv with Redis’ clients', () => {
 });
 
 describe('kv with hostile clients', () => {
+  test('keys beyond the bound are refused, however they arrive', async () => {
+    await withService('kv', SERVER, async (_service, port) => {
+      await withClient(port, async client => {
+        for (const length of [1023, 1024, 5000, 40_000]) {
+          const key = 'k'.repeat(length);
+          const stored = length < 1024;
+          const refusal = '-ERR key is too long\r\n';
+          assert.equal(await client.run('SET', key, 'v'), stored ? '+OK\r\n' : refusal);
+          assert.equal(await client.run('INCR', `${key}i`.slice(1)), stored ? ':1\r\n' : refusal);
+          assert.equal(await client.run('MSET', 'a', 'b', key, 'v'), stored ? '+OK\r\n' : refusal);
+          assert.equal(await client.run('GET', key), stored ? '$1\r\nv\r\n' : '$-1\r\n');
+          assert.equal(await client.run('DEL', key), stored ? ':1\r\n' : ':0\r\n');
+        }
+      });
+    });
+  });
+
   test('nonsense ends a connection, not the service; replies nobody reads hold up one client', async () => {
     await withService('kv', [...SERVER, '--clients', '60'], async (_service, port) => {
       await withClient(port, async good => {

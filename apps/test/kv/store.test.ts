@@ -60,14 +60,15 @@ describe('store', () => {
           if (kind === 'put') {
             const value = `${i}`.padEnd(size, 'v');
             if (put(store, key, value)) {
-              store.expireAt(0);
+              store.persist();
               model.set(key, { value, atMs: Number.POSITIVE_INFINITY });
             }
           } else if (kind === 'remove') {
             if (find(store, key)) store.remove();
             model.delete(key);
           } else if (kind === 'expire') {
-            if (find(store, key)) store.expireAt(nowMs + size);
+            store.moment[0] = nowMs + size;
+            if (find(store, key)) store.expire();
             const entry = model.get(key);
             if (entry !== undefined) entry.atMs = nowMs + size;
           } else {
