@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { MemoryStorage } from '../../src/liboses/storage/memory-storage.ts';
 import {
   EAGAIN,
+  EBADMSG,
   EBUSY,
   ECANCELED,
   EEXIST,
@@ -138,6 +139,30 @@ describe('log', () => {
     assert.equal(idOf(waiting.array!.toBytes()), 11);
     machine.retire(waiting);
     machine.shutDown();
+  });
+
+  test('seek and truncate take a position inside the log that is no record’s; the pops after it fail', () => {
+    const { disk, machine } = machineWithDisk();
+    const qd = machine.open();
+    const positions = range(1, 4).map(id => machine.write(qd, payload(id, 200)));
+    const queue = machine.runtime.queues.lookup(qd);
+    assert.equal(queue.seek(positions[1]! + 8), 0);
+    for (let i = 0; i < 2; i++) assert.equal(machine.readAll(qd).errno, EBADMSG);
+    const truncation = machine.truncate(qd, positions[1]! + 8);
+    assert.equal(machine.finish(truncation), 0);
+    machine.retire(truncation);
+    machine.shutDown();
+    const again = new Machine(new MemoryStorage(disk), 2);
+    const reopened = again.open({ mode: 'existing' });
+    assert.equal(again.readAll(reopened).errno, EBADMSG);
+    assert.equal(again.runtime.queues.lookup(reopened).seek(positions[2]!), 0);
+    const { errno, records } = again.readAll(reopened);
+    assert.equal(errno, 0);
+    assert.deepEqual(
+      records.map(each => idOf(each.bytes)),
+      [3, 4],
+    );
+    again.shutDown();
   });
 
   test('modes, names and bounds', () => {
