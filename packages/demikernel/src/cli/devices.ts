@@ -1,5 +1,6 @@
 // demikernel devices: what this host can run, what is missing, and the command that provides it. Found by trying.
 
+import { constants, rmSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { passAll } from '@demikernel/ebpf';
@@ -8,6 +9,7 @@ import {
   closeDescriptor,
   createMemfd,
   driverName,
+  errno,
   F_SEAL_FUTURE_WRITE,
   F_SEAL_SHRINK,
   getChannels,
@@ -26,7 +28,7 @@ import { textTable } from './text-table.ts';
 const HELP = `Usage: demikernel devices [--json]
 
 Tries what each library OS needs on this host and prints what works, what is missing, and the command that provides it.
-Changes nothing.
+Changes nothing; a file that it makes in the current directory is removed at once.
 
   --json   one JSON object { host, features, interfaces }
 `;
@@ -34,6 +36,9 @@ Changes nothing.
 /** include/linux/socket.h */
 const AF_PACKET = 17;
 const AF_XDP = 44;
+
+/** include/uapi/asm-generic/fcntl.h */
+const O_CLOEXEC = 0o2000000;
 
 /** One thing a library OS needs. */
 interface Feature {
@@ -47,15 +52,21 @@ interface Feature {
 const GRANT =
   'sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep "$(readlink -f "$(command -v node)")"';
 
+const ALLOW_RING = 'sudo sysctl kernel.io_uring_disabled=0 (containers: allow it in the seccomp filter)';
+const DIRECT_FILES = 'for logs past the page cache, a directory on ext4 or XFS that you may write to';
+
 function attempt(libos: string, needs: string, provide: string, action: () => void): Feature {
   try {
     action();
     return { libos, needs, works: true, missing: '', provide: '' };
   } catch (error) {
-    const missing =
-      error instanceof DemiError ? (error.errnoName ?? error.message.split('\n', 1)[0]!) : String(error);
-    return { libos, needs, works: false, missing, provide };
+    return { libos, needs, works: false, missing: reasonOf(error), provide };
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof DemiError) return error.errnoName ?? error.message.split('\n', 1)[0]!;
+  return (error as NodeJS.ErrnoException).code ?? String(error);
 }
 
 function trySocket(family: number): void {
@@ -71,19 +82,31 @@ function trySealedMemory(): void {
   );
 }
 
+/** Past the page cache, as Catcollar opens the segments of logs. */
+function tryDirectFile(): void {
+  const path = `.demikernel-look-${process.pid}`;
+  // Made beforehand: an open(2) that refuses O_DIRECT may have made the file all the same.
+  writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
+  try {
+    const fd = libc().open(path, constants.O_RDWR | constants.O_DIRECT | O_CLOEXEC, 0);
+    if (fd < 0) throw systemError('open', { errno: errno() });
+    closeDescriptor(fd);
+  } finally {
+    rmSync(path);
+  }
+}
+
 function features(): Feature[] {
+  const tryRing = () => new IoUring({ entries: 8 }).close();
   return [
     attempt('catnap', 'Linux on x86-64 and koffi', 'a supported host; npm ci', () => void libc()),
-    attempt(
-      'catcollar',
-      'io_uring',
-      'sudo sysctl kernel.io_uring_disabled=0 (containers: allow it in the seccomp filter)',
-      () => new IoUring({ entries: 8 }).close(),
-    ),
+    attempt('catcollar', 'io_uring', ALLOW_RING, tryRing),
     attempt('catmem', 'sealed memfds (Linux 5.1)', 'a newer kernel', trySealedMemory),
     attempt('catpowder', 'AF_XDP sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_XDP)),
     attempt('catpowder', 'XDP programs (CAP_BPF, CAP_NET_ADMIN)', GRANT, () => passAll().close()),
     attempt('catpowder', 'AF_PACKET sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_PACKET)),
+    attempt('storage', 'io_uring, for logs in files', ALLOW_RING, tryRing),
+    attempt('storage', 'O_DIRECT in this directory (else the page cache)', DIRECT_FILES, tryDirectFile),
     { libos: 'simulator', needs: 'nothing', works: true, missing: '', provide: '' },
   ];
 }

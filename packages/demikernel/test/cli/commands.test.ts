@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -15,7 +18,12 @@ interface Outcome {
 }
 
 function demikernel(...args: string[]): Outcome {
+  return demikernelIn(undefined, ...args);
+}
+
+function demikernelIn(directory: string | undefined, ...args: string[]): Outcome {
   const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], {
+    cwd: directory,
     encoding: 'utf8',
     timeout: 30_000,
   });
@@ -93,6 +101,47 @@ test('devices finds by trying', () => {
   for (const one of features) assert.ok(one.works || (one.missing !== '' && one.provide !== ''));
   assert.match(interfaces.find(one => one.name === 'lo')!.usable, /not Ethernet/);
 });
+
+test('devices says whether logs go past the page cache where it is run, and leaves nothing there', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'demi-devices-'));
+  try {
+    assert.equal(directWorks(demikernelIn(directory, 'devices', '--json')), canOpenDirectly(directory));
+    assert.deepEqual(readdirSync(directory), []);
+    // Where no file can be made, whoever asks.
+    const nowhere = demikernelIn('/proc', 'devices', '--json');
+    assert.equal(directWorks(nowhere), false);
+    const text = demikernelIn('/proc', 'devices').stdout;
+    assert.match(text, /^storage +O_DIRECT .* missing: E[A-Z]+$/m);
+    assert.match(text, /^ {2}for logs past the page cache, a directory on /m);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+function directWorks({ status, stdout, stderr }: Outcome): boolean {
+  assert.equal(status, 0, stderr);
+  const { features } = JSON.parse(stdout) as {
+    features: { libos: string; needs: string; works: boolean }[];
+  };
+  const storage = features.filter(one => one.libos === 'storage');
+  assert.equal(storage.length, 2);
+  assert.match(storage[0]!.needs, /^io_uring/);
+  assert.match(storage[1]!.needs, /^O_DIRECT/);
+  return storage[1]!.works;
+}
+
+function canOpenDirectly(directory: string): boolean {
+  const path = join(directory, 'direct');
+  writeFileSync(path, '');
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_DIRECT));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(path);
+  }
+}
 
 test('the client measures the server', () => {
   const { status, stdout, stderr } = demikernel(
