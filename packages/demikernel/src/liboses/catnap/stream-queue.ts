@@ -1,10 +1,9 @@
-// A stream socket of the kernel as a queue: connecting, accepting, bytes both ways, ending.
+// A stream socket of the kernel as a queue: what it is at the moment, how it gets there, and how it ends. Bytes in:
+// stream-receiver.ts; bytes out: stream-sender.ts; connections: acceptor.ts.
 
 import {
-  acceptSocket,
   bindSocket,
   connectSocket,
-  EINTR,
   EMFILE,
   EPOLLERR,
   EPOLLHUP,
@@ -20,39 +19,16 @@ import {
   shutdownSocket,
   socketError,
 } from '@demikernel/native/kernel';
-import {
-  EAGAIN,
-  EALREADY,
-  ECANCELED,
-  ECONNABORTED,
-  EINPROGRESS,
-  EINVAL,
-  EISCONN,
-  ENOBUFS,
-  ENOTCONN,
-  EPIPE,
-} from '../../runtime/errno.ts';
-import { type Operation, OperationList, PUSH_ACKED, PUSH_TO } from '../../runtime/operation.ts';
+import { EALREADY, ECANCELED, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EPIPE } from '../../runtime/errno.ts';
+import { type Operation, PUSH_TO } from '../../runtime/operation.ts';
 import { SHUT_RD, SHUT_RDWR, SHUT_WR, type SocketOptionName } from '../../runtime/queue.ts';
 import type { SocketAddress } from '../../runtime/socket-address.ts';
-import { Timer, type TimerOwner } from '../../runtime/timer-wheel.ts';
-import { Acknowledgements, FIRST_ASK_US } from '../../sockets/acknowledgements.ts';
 import { readNative } from '../../sockets/address.ts';
-import { MAX_WAITING } from '../../sockets/kernel-queue.ts';
+import { Acceptor } from './acceptor.ts';
 import { WatchedLingeringSocket } from './lingering.ts';
-import { RECEIVE_LIMIT_BYTES } from './receiver.ts';
-import {
-  ACCEPTED,
-  CONNECTED as CONNECTED_COUNTER,
-  FAILURES,
-  RECEIVE_CALLS,
-  RECEIVE_EMPTY,
-  RECEIVED_BYTES,
-  SEND_CALLS,
-  SEND_PARTIAL,
-  SENT_BYTES,
-  type SocketHost,
-} from './socket-host.ts';
+import { ACCEPTED, CONNECTED as CONNECTED_COUNTER, FAILURES, type SocketHost } from './socket-host.ts';
+import { StreamReceiver } from './stream-receiver.ts';
+import { StreamSender } from './stream-sender.ts';
 import { WatchedQueue } from './watched-queue.ts';
 
 const FRESH = 0;
@@ -68,48 +44,27 @@ const ROOM_TO_WRITE = EPOLLOUT | EPOLLHUP | EPOLLERR;
 /**
  * A TCP (or UNIX stream) socket.
  *
- * `readable` and `writable` remember epoll's edges: a call is made only while they hold, and a call that brings or takes
+ * Epoll's edges are remembered: a call is made only while something may be there, or room, and a call that brings or takes
  * less than was offered ends them. So an echo costs one recvmsg and one sendmsg, and no call that answers EAGAIN.
  */
-export class StreamQueue extends WatchedQueue implements TimerOwner {
+export class StreamQueue extends WatchedQueue {
   private state: number;
-  private readable: boolean;
-  private writable: boolean;
-  /** The peer has ended, or the connection has: a short read is no sign of an empty socket any more. */
-  private ending: boolean;
-  /** The end of the stream has been read. */
-  private ended: boolean;
-  private writeEnded: boolean;
-  private finSent: boolean;
+  private readonly receiver: StreamReceiver;
+  private readonly sender: StreamSender;
+  private acceptor: Acceptor | undefined;
   /** Why the connection failed, or 0. */
-  private failure: number;
-  /** What the next pop offers: grows while reads fill it, so that small messages take one slot. */
-  private windowBytes: number;
-  private readonly pops: OperationList;
-  private readonly pushes: OperationList;
-  private readonly accepts: OperationList;
+  failure: number;
   private connecting: Operation | undefined;
-  private readonly acknowledgements: Acknowledgements;
-  private readonly timer: Timer;
   private lingerUs: number;
 
   constructor(host: SocketHost, fd: number, family?: number) {
     super(host, SOCK_STREAM, fd, family);
     this.state = FRESH;
-    this.readable = false;
-    this.writable = false;
-    this.ending = false;
-    this.ended = false;
-    this.writeEnded = false;
-    this.finSent = false;
+    this.receiver = new StreamReceiver(host, this);
+    this.sender = new StreamSender(host, this);
+    this.acceptor = undefined;
     this.failure = 0;
-    this.windowBytes = host.pool.slotSizeBytes;
-    this.pops = new OperationList();
-    this.pushes = new OperationList();
-    this.accepts = new OperationList();
     this.connecting = undefined;
-    this.acknowledgements = new Acknowledgements(this.operations);
-    this.timer = new Timer(this, 0);
     this.lingerUs = -1;
   }
 
@@ -134,6 +89,7 @@ export class StreamQueue extends WatchedQueue implements TimerOwner {
     const errno = -listenSocket(this.fd, backlog);
     if (errno !== 0) return errno;
     this.state = LISTENING;
+    if (this.acceptor === undefined) this.acceptor = new Acceptor(this.host, this);
     return this.watch();
   }
 
@@ -178,7 +134,7 @@ export class StreamQueue extends WatchedQueue implements TimerOwner {
     }
     this.host.add(CONNECTED_COUNTER, 1);
     this.state = CONNECTED;
-    this.writable = true;
+    this.sender.writable = true;
     this.learnNames();
     this.operations.complete(operation, 0);
   }
@@ -187,36 +143,17 @@ export class StreamQueue extends WatchedQueue implements TimerOwner {
 
   override accept(operation: Operation): void {
     if (this.state !== LISTENING) this.operations.complete(operation, EINVAL);
-    else if (this.accepts.count === MAX_WAITING) this.operations.complete(operation, EAGAIN);
-    else {
-      this.accepts.push(operation);
-      if (this.readable) this.serveAccepts();
-    }
+    else this.acceptor!.accept(operation);
   }
 
-  private serveAccepts(): void {
-    const { host } = this;
-    while (this.accepts.head !== undefined) {
-      const fd = acceptSocket(this.fd, host.scratch);
-      if (fd === -EAGAIN) {
-        this.readable = false;
-        return;
-      }
-      // That connection was gone before it was accepted (accept(2)): take the next one.
-      if (fd === -ECONNABORTED || fd === -EINTR) continue;
-      const operation = this.accepts.shift()!;
-      if (fd < 0) this.operations.complete(operation, -fd);
-      else this.adopt(operation, fd);
-    }
-  }
-
-  private adopt(operation: Operation, fd: number): void {
+  /** @internal Makes a queue of an accepted connection, for an accept that is off the list. */
+  adopt(operation: Operation, fd: number): void {
     const { host } = this;
     const queue = new StreamQueue(host, fd, this.family);
     readNative(queue.remoteName, host.scratch);
     operation.address.copyFrom(queue.remoteName);
     queue.state = CONNECTED;
-    queue.writable = true;
+    queue.sender.writable = true;
     const qd = host.runtime.queues.add(queue);
     const errno = qd < 0 ? EMFILE : queue.watch();
     if (errno !== 0) {
@@ -233,182 +170,71 @@ export class StreamQueue extends WatchedQueue implements TimerOwner {
   // ---- events ----
 
   override ready(events: number): void {
-    if (this.state === CONNECTED) {
-      if ((events & NOTHING_MORE_TO_COME) !== 0) this.ending = true;
-      if ((events & SOMETHING_TO_READ) !== 0) {
-        this.readable = true;
-        if (this.pops.head !== undefined) this.servePops();
-        if (this.acknowledgements.waiting.head !== undefined) this.askAcknowledged(events);
-      }
-      if ((events & ROOM_TO_WRITE) !== 0) {
-        this.writable = true;
-        if (this.pushes.head !== undefined) this.servePushes();
-      }
-    } else if (this.state === LISTENING) {
-      this.readable = true;
-      if (this.accepts.head !== undefined) this.serveAccepts();
-    } else if (this.state === CONNECTING && (events & ROOM_TO_WRITE) !== 0) {
-      this.finishConnect();
+    if (this.state === CONNECTED) this.readyToTransfer(events);
+    else if (this.state === LISTENING) this.acceptor!.ready();
+    else if (this.state === CONNECTING && (events & ROOM_TO_WRITE) !== 0) this.finishConnect();
+  }
+
+  private readyToTransfer(events: number): void {
+    const { receiver, sender } = this;
+    if ((events & NOTHING_MORE_TO_COME) !== 0) receiver.ending = true;
+    if ((events & SOMETHING_TO_READ) !== 0) {
+      receiver.readable = true;
+      if (receiver.pops.head !== undefined) receiver.servePops();
+      if (sender.acknowledgements.waiting.head !== undefined) sender.askAcknowledged(events);
+    }
+    if ((events & ROOM_TO_WRITE) !== 0) {
+      sender.writable = true;
+      if (sender.pushes.head !== undefined) sender.servePushes();
     }
   }
 
   override guess(): number {
-    const operation = this.pops.head;
+    const operation = this.receiver.pops.head;
     if (operation === undefined || this.state !== CONNECTED) return -1;
-    return this.receive(operation) ? 1 : 0;
+    return this.receiver.receive(operation) ? 1 : 0;
   }
 
   override retry(): void {
     if (this.state !== CONNECTED) return;
-    this.servePops();
-    this.servePushes();
+    this.receiver.servePops();
+    this.sender.servePushes();
   }
 
-  // ---- receiving ----
+  // ---- bytes ----
 
   override pop(operation: Operation): void {
     if (this.state !== CONNECTED) this.operations.complete(operation, ENOTCONN);
-    else if (this.readable && this.pops.head === undefined && this.receive(operation)) return;
-    else if (this.pops.count === MAX_WAITING) this.operations.complete(operation, EAGAIN);
-    else this.pops.push(operation);
+    else this.receiver.pop(operation);
   }
-
-  private servePops(): void {
-    while (this.readable && this.pops.head !== undefined) if (!this.receive(this.pops.head)) return;
-  }
-
-  /** Tries to finish a pop, on the list or not. False: nothing has arrived. */
-  private receive(operation: Operation): boolean {
-    const { host } = this;
-    const { receiver, counters } = host;
-    const wanted = operation.sizeBytes;
-    const limit = wanted === 0 ? this.windowBytes : Math.min(wanted, RECEIVE_LIMIT_BYTES);
-    counters[RECEIVE_CALLS] = counters[RECEIVE_CALLS]! + 1;
-    const length = this.ended ? 0 : receiver.receive(this.fd, limit);
-    if (length <= 0) return this.receiveNothing(operation, length);
-    counters[RECEIVED_BYTES] = counters[RECEIVED_BYTES]! + length;
-    if (length < receiver.offeredBytes) {
-      // An edge-triggered stream that brought less than was offered is empty, epoll(7); once it ends, ask to the end.
-      if (!this.ending) this.readable = false;
-      if (wanted === 0 && length << 2 < this.windowBytes) this.shrinkWindow();
-    } else if (wanted === 0 && this.windowBytes < RECEIVE_LIMIT_BYTES) {
-      this.windowBytes = Math.min(this.windowBytes << 2, RECEIVE_LIMIT_BYTES);
-    }
-    if (operation.list !== undefined) this.pops.remove(operation);
-    operation.array = receiver.take(length);
-    this.operations.complete(operation, 0);
-    return true;
-  }
-
-  private shrinkWindow(): void {
-    if (this.windowBytes > this.host.pool.slotSizeBytes) this.windowBytes >>= 1;
-  }
-
-  private receiveNothing(operation: Operation, result: number): boolean {
-    this.host.add(RECEIVE_EMPTY, 1);
-    if (result === -EAGAIN) {
-      this.readable = false;
-      return false;
-    }
-    if (result === -ENOBUFS || result === -EINTR) {
-      this.host.starve(this);
-      return false;
-    }
-    if (result === 0) this.ended = true;
-    else this.fail(-result);
-    if (operation.list !== undefined) this.pops.remove(operation);
-    if (this.failure === 0) operation.array = this.host.pool.array();
-    this.operations.complete(operation, this.failure);
-    return true;
-  }
-
-  // ---- sending ----
 
   override push(operation: Operation): void {
     const errno = this.whyNotPush(operation);
     if (errno !== 0) this.finishPush(operation, errno);
-    else if (this.writable && this.pushes.head === undefined && this.send(operation)) return;
-    else if (this.pushes.count === MAX_WAITING) this.finishPush(operation, EAGAIN);
-    else this.pushes.push(operation);
+    else this.sender.push(operation);
   }
 
   private whyNotPush(operation: Operation): number {
     if (this.state !== CONNECTED) return ENOTCONN;
     if (this.failure !== 0) return this.failure;
-    if (this.writeEnded) return EPIPE;
+    if (this.sender.ended) return EPIPE;
     return (operation.flags & PUSH_TO) !== 0 ? EISCONN : 0;
   }
 
-  private servePushes(): void {
-    while (this.writable && this.pushes.head !== undefined) if (!this.send(this.pushes.head)) return;
-    if (this.pushes.head === undefined && this.writeEnded) this.sendFin();
+  /** @internal */
+  override finishPush(operation: Operation, errno: number): void {
+    super.finishPush(operation, errno);
   }
 
-  /** Gives the kernel what it takes of a push, on the list or not. True: the push is over. */
-  private send(operation: Operation): boolean {
-    const { sender, counters } = this.host;
-    while (operation.doneBytes < operation.sizeBytes) {
-      counters[SEND_CALLS] = counters[SEND_CALLS]! + 1;
-      const length = sender.send(this.fd, operation.array!, operation.doneBytes);
-      if (length < 0) return this.sendNothing(operation, length);
-      operation.doneBytes += length;
-      counters[SENT_BYTES] = counters[SENT_BYTES]! + length;
-      this.acknowledgements.taken(length);
-      if (length < sender.offeredBytes) {
-        counters[SEND_PARTIAL] = counters[SEND_PARTIAL]! + 1;
-        this.writable = false;
-        return false;
-      }
-    }
-    if (operation.list !== undefined) this.pushes.remove(operation);
-    if ((operation.flags & PUSH_ACKED) !== 0) this.awaitAcknowledgement(operation);
-    else this.finishPush(operation, 0);
-    return true;
-  }
-
-  private sendNothing(operation: Operation, result: number): boolean {
-    if (result === -EAGAIN) {
-      this.writable = false;
-      return false;
-    }
-    if (result === -EINTR) {
-      this.host.starve(this);
-      return false;
-    }
-    if (operation.list !== undefined) this.pushes.remove(operation);
-    this.fail(-result);
-    this.finishPush(operation, this.failure);
-    return true;
-  }
-
-  private awaitAcknowledgement(operation: Operation): void {
-    operation.array!.free();
-    operation.array = undefined;
-    this.acknowledgements.add(operation);
-    this.host.runtime.timers.arm(this.timer, FIRST_ASK_US);
-  }
-
-  private askAcknowledged(events: number): void {
-    if ((events & (EPOLLERR | EPOLLHUP)) !== 0) {
-      const errno = socketError(this.fd);
-      if (errno > 0) {
-        this.fail(errno);
-        return;
-      }
-    }
-    this.acknowledgements.ask(this.fd, this.finSent);
-  }
-
-  /** The connection is over: sends fail, and receives too once what had arrived is read. */
-  private fail(errno: number): void {
+  /** @internal The connection is over: sends fail, and receives too once what had arrived is read. */
+  fail(errno: number): void {
     if (this.failure === 0) {
       this.failure = errno;
       this.host.add(FAILURES, 1);
     }
-    this.ending = true;
-    this.readable = true;
-    this.end(this.pushes, this.failure);
-    this.end(this.acknowledgements.waiting, this.failure);
+    this.receiver.readToEnd();
+    this.end(this.sender.pushes, this.failure);
+    this.end(this.sender.acknowledgements.waiting, this.failure);
   }
 
   // ---- the end ----
@@ -419,31 +245,23 @@ export class StreamQueue extends WatchedQueue implements TimerOwner {
     if (how !== SHUT_WR) {
       const errno = -shutdownSocket(this.fd, SHUT_RD);
       if (errno !== 0) return errno;
-      this.ending = true;
-      this.readable = true;
-      this.servePops();
+      this.receiver.readToEnd();
+      this.receiver.servePops();
     }
-    if (how !== SHUT_RD && !this.writeEnded) {
-      this.writeEnded = true;
-      // What is pending goes out first.
-      if (this.pushes.head === undefined) this.sendFin();
-    }
+    if (how !== SHUT_RD) this.sender.shutdown();
     return 0;
-  }
-
-  private sendFin(): void {
-    if (this.finSent) return;
-    this.finSent = true;
-    shutdownSocket(this.fd, SHUT_WR);
   }
 
   override cancel(operation: Operation): boolean {
     const { list } = operation;
+    const { pops } = this.receiver;
+    const { pushes } = this.sender;
     if (operation === this.connecting) {
       this.connecting = undefined;
       this.startAfresh();
-    } else if (list === this.pops || list === this.accepts) list.remove(operation);
-    else if (list === this.pushes && operation.doneBytes === 0) list.remove(operation);
+    } else if (list !== undefined && (list === pops || list === this.acceptor?.accepts))
+      list.remove(operation);
+    else if (list === pushes && operation.doneBytes === 0) list.remove(operation);
     else return false;
     this.finishPush(operation, ECANCELED);
     return true;
@@ -454,13 +272,13 @@ export class StreamQueue extends WatchedQueue implements TimerOwner {
     const wasConnected = this.state === CONNECTED && this.failure === 0;
     const connecting = this.connecting;
     this.connecting = undefined;
-    this.host.runtime.timers.cancel(this.timer);
+    this.sender.close();
     this.leave(wasConnected);
     if (connecting !== undefined) this.operations.complete(connecting, ECANCELED);
-    this.end(this.accepts, ECANCELED);
-    this.end(this.pops, ECANCELED);
-    this.end(this.pushes, ECANCELED);
-    this.end(this.acknowledgements.waiting, ECANCELED);
+    if (this.acceptor !== undefined) this.end(this.acceptor.accepts, ECANCELED);
+    this.end(this.receiver.pops, ECANCELED);
+    this.end(this.sender.pushes, ECANCELED);
+    this.end(this.sender.acknowledgements.waiting, ECANCELED);
   }
 
   /** Gives the descriptor up. */
@@ -474,14 +292,6 @@ export class StreamQueue extends WatchedQueue implements TimerOwner {
     }
     if (wasConnected && lingerUs === 0) setLinger(fd, 0);
     if (fd >= 0) host.close(fd);
-  }
-
-  /** Pushes wait for their acknowledgement. */
-  onTimer(): void {
-    const { acknowledgements } = this;
-    acknowledgements.ask(this.fd, this.finSent);
-    if (acknowledgements.waiting.head === undefined) return;
-    this.host.runtime.timers.arm(this.timer, acknowledgements.askAgainUs);
   }
 
   override getOption(name: SocketOptionName): number | boolean | undefined {
