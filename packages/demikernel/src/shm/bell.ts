@@ -7,7 +7,7 @@ const ASLEEP = 1;
 /**
  * The word that says whether somebody must be woken.
  *
- * The sleeper stores ASLEEP and then looks at every ring once more; a producer stores its index and then reads the word.
+ * The sleeper stores ASLEEP and then looks at every ring once more; a producer marks an entry and then reads the word.
  * Both stores are full barriers (Atomics.store is an xchg on x86-64), so in the one order that all processors agree on
  * either the sleeper's look comes after the producer's store, and finds it; or the producer's look comes after the
  * sleeper's store, and wakes. Neither can miss the other, and a producer pays nothing while the consumer is awake.
@@ -29,7 +29,7 @@ export class Bell {
     Atomics.store(this.words, 0, AWAKE);
   }
 
-  /** The producer's: read it after an index has been published. */
+  /** The producer's: read it after an entry has been published. */
   get mustRing(): boolean {
     return this.words[0] !== AWAKE;
   }

@@ -4,15 +4,17 @@
 // Each side has one block, which it alone writes:
 //
 // ```
-//   0     head of the messages this side has sent    state of this side    wants            one cache line
-//   128   head of the slots this side gives back                                            another
-//   256   window in bytes                                                                   one that hardly ever changes
-//   384   descriptors: capacity x { id, offset, length, flags }
-//   …     ids given back: capacity x { id }
+//   0     state of this side    wants    window in bytes               one cache line that hardly ever changes
+//   128   descriptors: capacity x { id, offset, length, flags | lap }
+//   …     ids given back: capacity x { id << 1 | lap }
 // ```
 //
-// 128 bytes between what one side writes often and what it writes for other reasons: the line and the one that the
-// prefetcher brings along. Heads run freely, mod 2^32; an entry lies at head & (capacity - 1).
+// There are no heads: an entry says itself that it is there, so that a message costs its reader no cache line but the one
+// it lies in. The lap bit of the n-th entry, which lies at n & (capacity - 1), is 1 in the first lap, 0 in the second, and
+// so on; memory begins as zeros, which is no entry. One bit is enough because no writer is a lap ahead (see SendRing).
+// Whoever writes several entries marks the first one last: its reader, who takes them in order, sees all or none.
+//
+// 128 bytes between what is written for different reasons: the line and the one that the prefetcher brings along.
 
 /** Descriptors on their way, and not given back, in each direction: a power of two. */
 export const RING_CAPACITY = 1024;
@@ -26,17 +28,21 @@ export const STATE_RESET = 4;
 
 /** A flag of a descriptor: the message goes on in the next one. */
 export const FLAG_MORE = 1;
+/** Says, together with the lap, whether a descriptor is there. */
+export const FLAG_LAP = 2;
+/** The same of an id given back. */
+export const RETURN_LAP = 1;
 
 // In 32-bit words from the start of a block.
-export const SENT_HEAD = 0;
-export const STATE = 1;
+export const STATE = 0;
 /** Not 0: this side waits for slots and wants to be woken when some come back. */
-export const WANTS_SLOTS = 2;
-export const RETURNED_HEAD = 32;
-export const WINDOW_BYTES = 64;
-export const DESCRIPTORS = 96;
+export const WANTS_SLOTS = 1;
+export const WINDOW_BYTES = 2;
+export const DESCRIPTORS = 32;
 /** Words of a descriptor. */
 export const DESCRIPTOR_WORDS = 4;
+/** Where in a descriptor the flags are, and the lap: written last, read first. */
+export const DESCRIPTOR_FLAGS = 3;
 
 /** Words from the start of a block to the ids given back. */
 export function returnedAt(capacity: number): number {

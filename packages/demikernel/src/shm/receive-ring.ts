@@ -3,16 +3,20 @@
 
 import { type Region, type Slice, type SlotLender, SlotPool } from '@demikernel/memory';
 import {
+  DESCRIPTOR_FLAGS,
   DESCRIPTOR_WORDS,
   DESCRIPTORS,
+  FLAG_LAP,
   FLAG_MORE,
-  RETURNED_HEAD,
+  RETURN_LAP,
   returnedAt,
-  SENT_HEAD,
   STATE,
   WINDOW_BYTES,
 } from './layout.ts';
 import type { RingPlace } from './send-ring.ts';
+
+/** No flags are negative. */
+const UNKNOWN = -1;
 
 /** Told when there is something to publish. */
 export interface ReturnListener {
@@ -50,11 +54,14 @@ export class ReceiveRing implements SlotLender {
   private readonly returnsAt: number;
   private readonly regionBytes: number;
   private readonly listener: ReturnListener;
-  /** Descriptors taken out, and those known to be there. */
+  /** Descriptors taken out. */
   private received: number;
-  private known: number;
+  /** Our copy of the next one's flags, once it is there; or {@link UNKNOWN}. */
+  private nextFlags: number;
   private returned: number;
   private published: number;
+  /** The first id that is not published, with its lap: what the peer waits for. */
+  private firstReturn: number;
 
   constructor(place: RingPlace, options: ReceiveRingOptions) {
     const { capacity } = place;
@@ -79,31 +86,29 @@ export class ReceiveRing implements SlotLender {
     this.regionBytes = region.lengthBytes;
     this.listener = options.listener;
     this.received = 0;
-    this.known = 0;
+    this.nextFlags = UNKNOWN;
     this.returned = 0;
     this.published = 0;
+    this.firstReturn = 0;
   }
 
   /** Whether a descriptor is there. */
   get ready(): boolean {
-    return this.received !== this.known || this.look();
+    return this.nextFlags !== UNKNOWN || this.look();
   }
 
   private look(): boolean {
-    const head = this.words[this.peerAt + SENT_HEAD]!;
-    if (head === this.received || this.violated) return false;
-    // Not more than there are ids: the rest would have overwritten what we have not read.
-    const count = (head - this.received) | 0;
-    if (count < 0 || count > this.capacity - this.lent) {
+    const at = this.peerAt + DESCRIPTORS + (this.received & this.mask) * DESCRIPTOR_WORDS;
+    // An acquire: what the rest of the descriptor and the payload say is read after it.
+    const flags = Atomics.load(this.words, at + DESCRIPTOR_FLAGS);
+    const lap = (this.received & this.capacity) === 0 ? FLAG_LAP : 0;
+    if ((flags & FLAG_LAP) !== lap || this.violated) return false;
+    if ((flags & ~(FLAG_LAP | FLAG_MORE)) !== 0) {
       this.violated = true;
       return false;
     }
-    // An acquire: what the descriptors and the payload say is read after the index.
-    this.known = Atomics.load(this.words, this.peerAt + SENT_HEAD);
-    if (((this.known - this.received) | 0) > this.capacity - this.lent) this.violated = true;
-    if (((this.known - this.received) | 0) <= 0) this.violated = true;
-    if (this.violated) this.known = this.received;
-    return !this.violated;
+    this.nextFlags = flags;
+    return true;
   }
 
   /** The next slice, which is the caller's to release; `ready` must hold. `undefined`: the peer has lied (`violated`). */
@@ -113,7 +118,8 @@ export class ReceiveRing implements SlotLender {
     const id = words[at]!;
     const offset = words[at + 1]!;
     const length = words[at + 2]!;
-    const flags = words[at + 3]!;
+    const flags = this.nextFlags;
+    this.nextFlags = UNKNOWN;
     // A piece that is lent already, or outside what there is to lend.
     const wrong =
       id < 0 ||
@@ -124,7 +130,6 @@ export class ReceiveRing implements SlotLender {
       offset > this.regionBytes - length;
     if (wrong) {
       this.violated = true;
-      this.known = this.received;
       return undefined;
     }
     this.received = (this.received + 1) | 0;
@@ -137,7 +142,9 @@ export class ReceiveRing implements SlotLender {
   /** The last reference is gone: the id goes back with the next `publish`. */
   slotReturned(id: number): void {
     this.lent--;
-    this.words[this.returnsAt + (this.returned & this.mask)] = id;
+    const marked = (id << 1) | ((this.returned & this.capacity) === 0 ? RETURN_LAP : 0);
+    if (this.returned === this.published) this.firstReturn = marked;
+    else this.words[this.returnsAt + (this.returned & this.mask)] = marked;
     this.returned = (this.returned + 1) | 0;
     this.listener.slotsReturned();
   }
@@ -145,9 +152,10 @@ export class ReceiveRing implements SlotLender {
   /** Shows the peer what it has got back, with a full barrier behind it if asked for. False: nothing new. */
   publish(barrier: boolean): boolean {
     if (this.published === this.returned) return false;
+    const at = this.returnsAt + (this.published & this.mask);
     this.published = this.returned;
-    if (barrier) Atomics.store(this.words, this.ownAt + RETURNED_HEAD, this.returned);
-    else this.words[this.ownAt + RETURNED_HEAD] = this.returned;
+    if (barrier) Atomics.store(this.words, at, this.firstReturn);
+    else this.words[at] = this.firstReturn;
     return true;
   }
 
@@ -164,6 +172,6 @@ export class ReceiveRing implements SlotLender {
   /** Lets go of the shared memory, which is about to be unmapped. */
   detach(nothing: Int32Array): void {
     this.words = nothing;
-    this.known = this.received;
+    this.nextFlags = UNKNOWN;
   }
 }

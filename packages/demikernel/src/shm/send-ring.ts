@@ -2,11 +2,12 @@
 
 import type { SlotPool } from '@demikernel/memory';
 import {
+  DESCRIPTOR_FLAGS,
   DESCRIPTOR_WORDS,
   DESCRIPTORS,
-  RETURNED_HEAD,
+  FLAG_LAP,
+  RETURN_LAP,
   returnedAt,
-  SENT_HEAD,
   STATE,
   WINDOW_BYTES,
 } from './layout.ts';
@@ -30,7 +31,7 @@ export interface RingPlace {
  *
  * A slot on its way has a number, its id, and one reference that this ring holds until the id comes back. There are as
  * many ids as entries, so neither the descriptors nor the returns can overtake their reader: no index of a consumer is
- * needed. Whatever the peer writes is copied before it is judged, and our own indices are never read back.
+ * needed. Whatever the peer writes is copied before it is judged, and what we have written is never read back.
  */
 export class SendRing {
   readonly capacity: number;
@@ -46,6 +47,8 @@ export class SendRing {
   private readonly returnsAt: number;
   private sent: number;
   private published: number;
+  /** Flags and lap of the first descriptor that is not published: what its reader waits for. */
+  private firstFlags: number;
   private returned: number;
   private readonly freeIds: Int32Array;
   /** By id: the slot on its way, or -1; and its bytes. */
@@ -65,6 +68,7 @@ export class SendRing {
     this.returnsAt = place.peerAt + returnedAt(capacity);
     this.sent = 0;
     this.published = 0;
+    this.firstFlags = 0;
     this.returned = 0;
     this.freeIds = new Int32Array(capacity);
     for (let i = 0; i < capacity; i++) this.freeIds[i] = capacity - 1 - i;
@@ -88,7 +92,9 @@ export class SendRing {
     words[at] = id;
     words[at + 1] = offset;
     words[at + 2] = length;
-    words[at + 3] = flags;
+    const marked = (this.sent & this.capacity) === 0 ? flags | FLAG_LAP : flags;
+    if (this.sent === this.published) this.firstFlags = marked;
+    else words[at + DESCRIPTOR_FLAGS] = marked;
     this.sent = (this.sent + 1) | 0;
   }
 
@@ -97,11 +103,13 @@ export class SendRing {
     return this.published !== this.sent;
   }
 
-  /** Shows the peer what was put: the payload first, then the index, with a full barrier behind it. False: nothing new. */
+  /** Shows the peer what was put: the payload first, then the mark, with a full barrier behind it. False: nothing new. */
   publish(): boolean {
-    if (this.published === this.sent) return false;
+    const { published } = this;
+    if (published === this.sent) return false;
+    const at = this.ownAt + DESCRIPTORS + (published & this.mask) * DESCRIPTOR_WORDS;
     this.published = this.sent;
-    Atomics.store(this.words, this.ownAt + SENT_HEAD, this.sent);
+    Atomics.store(this.words, at + DESCRIPTOR_FLAGS, this.firstFlags);
     return true;
   }
 
@@ -119,17 +127,21 @@ export class SendRing {
 
   /** Whether the peer has given something back. */
   hasReturns(): boolean {
-    return this.words[this.peerAt + RETURNED_HEAD] !== this.returned;
+    return this.isReturned(this.words[this.returnsAt + (this.returned & this.mask)]!);
+  }
+
+  private isReturned(word: number): boolean {
+    return (word & RETURN_LAP) === ((this.returned & this.capacity) === 0 ? RETURN_LAP : 0);
   }
 
   /** Takes back what the peer has finished with, and gives its references up. How many slots, or {@link VIOLATED}. */
   takeReturns(): number {
     const { words, slots, mask, returnsAt } = this;
-    const head = Atomics.load(words, this.peerAt + RETURNED_HEAD);
-    const count = (head - this.returned) | 0;
-    if (count < 0 || count > this.capacity - this.free) return VIOLATED;
-    for (let i = 0; i < count; i++) {
-      const id = words[returnsAt + (this.returned & mask)]!;
+    // A lap at most, whatever the peer goes on to write: there are no more ids.
+    for (let count = 0; ; count++) {
+      const word = Atomics.load(words, returnsAt + (this.returned & mask));
+      if (count === this.capacity || !this.isReturned(word)) return count;
+      const id = word >> 1;
       if (id < 0 || id > mask) return VIOLATED;
       const slot = slots[id]!;
       if (slot < 0) return VIOLATED;
@@ -139,7 +151,6 @@ export class SendRing {
       this.freeIds[this.free++] = id;
       this.pool.release(slot);
     }
-    return count;
   }
 
   /** Takes everything back: the peer is dead, or no longer believed. */

@@ -102,7 +102,8 @@ class Stage {
   scribble(words: Int32Array): void {
     const { random } = this;
     const block = blockWords(RING_CAPACITY);
-    const places = [0, 1, 2, 32, 64, 96, 97, 98, 99, 100, 101, 102, 103, returnedAt(RING_CAPACITY)];
+    const returns = returnedAt(RING_CAPACITY);
+    const places = [0, 1, 2, 32, 33, 34, 35, 35, 36, 37, 38, 39, 39, returns, returns, returns + 1];
     const side = random.below(8) === 0 ? block : 0;
     const at = side + (random.below(4) === 0 ? random.below(block) : places[random.below(places.length)]!);
     const old = words[at]!;

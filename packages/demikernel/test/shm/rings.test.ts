@@ -9,10 +9,10 @@ import {
   blockWords,
   connectionBytes,
   DESCRIPTORS,
+  FLAG_LAP,
   FLAG_MORE,
-  RETURNED_HEAD,
+  RETURN_LAP,
   returnedAt,
-  SENT_HEAD,
   STATE,
   STATE_ENDED,
 } from '../../src/shm/layout.ts';
@@ -119,13 +119,32 @@ describe('shared-memory rings', () => {
     assert.equal(pair.pool.freeSlots, SLOTS);
   });
 
-  test('heads run through the end of int32', () => {
+  test('what is put later is not seen before it is published, lap after lap', () => {
     const pair = new Pair();
-    const near = 0x7fff_fffa;
+    for (let lap = 0; lap < 5; lap++) {
+      for (let put = 0; put < CAPACITY; put++) pair.send(put);
+      assert.equal(pair.receiver.ready, false);
+      pair.sender.publish();
+      for (let put = 0; put < CAPACITY; put++) {
+        assert.ok(pair.receiver.ready);
+        const slice = pair.receiver.next()!;
+        assert.equal(slice.bytes()[0], put);
+        slice.release();
+      }
+      assert.equal(pair.receiver.ready, false);
+      assert.equal(pair.sender.hasReturns(), false);
+      pair.receiver.publish(true);
+      assert.equal(pair.sender.takeReturns(), CAPACITY);
+      assert.equal(pair.sender.hasReturns(), false);
+    }
+  });
+
+  test('indices run through the end of int32', () => {
+    const pair = new Pair();
+    // The start of a lap whose marks are those of fresh memory.
+    const near = 0x7fff_fff0;
     Object.assign(pair.sender, { sent: near, published: near, returned: near });
-    Object.assign(pair.receiver, { received: near, known: near, returned: near, published: near });
-    pair.words[SENT_HEAD] = near;
-    pair.words[blockWords(CAPACITY) + RETURNED_HEAD] = near;
+    Object.assign(pair.receiver, { received: near, returned: near, published: near });
     for (let i = 0; i < 30; i++) {
       pair.send(i);
       pair.sender.publish();
@@ -136,7 +155,7 @@ describe('shared-memory rings', () => {
       pair.receiver.publish(true);
       assert.equal(pair.sender.takeReturns(), 1);
     }
-    assert.ok(pair.words[SENT_HEAD]! < 0);
+    assert.ok((pair.sender as unknown as { sent: number }).sent < 0);
   });
 
   test('reclaim takes back everything that is on its way', () => {
@@ -159,9 +178,8 @@ describe('shared-memory rings', () => {
 
   const descriptor = (index: number): number => DESCRIPTORS + index * 4;
   const LIES: Record<string, (words: Int32Array) => void> = {
-    'a head that runs backwards': words => void (words[SENT_HEAD] = -1),
-    'a head further than there are ids': words => void (words[SENT_HEAD] = CAPACITY + 1),
-    'a head far away': words => void (words[SENT_HEAD] = 0x4000_0000),
+    'a flag that is none': words => void (words[descriptor(0) + 3] = FLAG_LAP | 4),
+    'negative flags': words => void (words[descriptor(0) + 3] = -1),
     'an id that is none': words => void (words[descriptor(0)] = CAPACITY),
     'a negative id': words => void (words[descriptor(0)] = -1),
     'an offset outside': words => void (words[descriptor(0) + 1] = SLOTS * SLOT_BYTES),
@@ -200,18 +218,18 @@ describe('shared-memory rings', () => {
   });
 
   const block = blockWords(CAPACITY);
+  const returnAt = (index: number): number => block + returnedAt(CAPACITY) + index;
+  const returned = (id: number): number => (id << 1) | RETURN_LAP;
   const FALSE_RETURNS: Record<string, (words: Int32Array) => void> = {
-    'more than was sent': words => void (words[block + RETURNED_HEAD] = 3),
-    'fewer than before': words => void (words[block + RETURNED_HEAD] = -1),
-    'an id that is none': words => {
-      words[block + returnedAt(CAPACITY)] = CAPACITY;
-      words[block + RETURNED_HEAD] = 1;
-    },
+    'what was not sent': words => void (words[returnAt(0)] = returned(CAPACITY - 3)),
+    'an id that is none': words => void (words[returnAt(0)] = returned(CAPACITY)),
+    'a negative id': words => void (words[returnAt(0)] = returned(-1)),
     'the same id twice': words => {
-      const id = words[descriptor(0)]!;
-      words[block + returnedAt(CAPACITY)] = id;
-      words[block + returnedAt(CAPACITY) + 1] = id;
-      words[block + RETURNED_HEAD] = 2;
+      words[returnAt(0)] = returned(words[descriptor(0)]!);
+      words[returnAt(1)] = words[returnAt(0)]!;
+    },
+    'more than was sent': words => {
+      for (let i = 0; i < CAPACITY; i++) words[returnAt(i)] = returned(CAPACITY - 1 - i);
     },
   };
   for (const [name, lie] of Object.entries(FALSE_RETURNS)) {

@@ -181,7 +181,7 @@ export class Connection implements Watched, ReturnListener {
   /** The peer sees what was pushed and what was given back, and is woken if it sleeps. */
   publish(): void {
     if (this.fd < 0) return;
-    // The head of what was sent is stored with a barrier, and stands for both.
+    // The mark of what was sent is stored with a barrier, and stands for both.
     const returned = this.receiver.publish(!this.sender.unpublished);
     const sent = this.sender.publish();
     // Slots alone wake a sleeper only if it waits for some.
@@ -391,8 +391,10 @@ export class Connection implements Watched, ReturnListener {
     counters[SENT_BYTES] = counters[SENT_BYTES]! + operation.doneBytes;
     // An acknowledged push: the peer has what lies in its memory, even if we die now. A message that is nearly alone on its way
     // is likely waited for; one of many goes with the others, at the end of the turn.
-    if ((operation.flags & PUSH_ACKED) !== 0 || sender.inFlight <= PROMPT_SLOTS) this.publish();
-    else host.touch(this);
+    if ((operation.flags & PUSH_ACKED) !== 0 || sender.inFlight <= PROMPT_SLOTS) {
+      // Slots to give back go at the end of the turn: nobody waits for them as for an answer.
+      if (sender.publish()) this.ring();
+    } else host.touch(this);
     this.finishPush(operation, 0);
     return true;
   }
