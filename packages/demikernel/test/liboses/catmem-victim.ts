@@ -56,7 +56,7 @@ function call(os: Demikernel, address: string, seed: number): void {
 }
 
 const [role = '', address = '', seed = '1', wait = 'adaptive'] = process.argv.slice(2);
-const os = await open({ libos: 'catmem', wait: wait as WaitMode, memoryBytes: 4 << 20 });
+const os = await open({ libos: 'catmem', wait: wait as WaitMode, memoryBytes: 4 << 20, slotSizeBytes: 4096 });
 if (role === 'serve') serve(os, address);
 else call(os, address, Number(seed));
 os.shutDown();
