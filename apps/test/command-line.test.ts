@@ -9,7 +9,19 @@ import { describe, type TestContext, test } from 'node:test';
 import { requirePeer } from '@demikernel/lab';
 import { output, Service, withService } from './service.ts';
 
-const APPS = ['echo', 'ping-pong', 'push-pop', 'pktgen', 'dump', 'close', 'wait', 'udp-relay', 'http', 'log'];
+const APPS = [
+  'echo',
+  'ping-pong',
+  'push-pop',
+  'pktgen',
+  'dump',
+  'close',
+  'wait',
+  'udp-relay',
+  'http',
+  'log',
+  'kv',
+];
 
 describe('every application', () => {
   for (const app of APPS) {
