@@ -28,6 +28,7 @@ export const echo: Benchmark = {
     'Client: unmodified kernel sockets, each connection with one request outstanding; server and client on one core each.',
     'cpu/req: the whole machine, soft interrupts and spinning included; server: that process alone. A spinning process takes',
     'its core whatever it does. idle: share of a core that a service takes when nobody talks to it. * client saturated.',
+    'Catmem, whose clients are no kernel sockets: `bench -- memory`.',
   ],
 };
 
