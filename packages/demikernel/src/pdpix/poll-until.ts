@@ -17,6 +17,8 @@ export function pollUntil(loop: PollLoop, condition: Condition, timeoutUs: numbe
     loop.keepHearing();
     return true;
   }
+  // The clock may be some turns old, and with them all that the application has done since.
+  if (timeoutUs > 0 && timeoutUs !== Number.POSITIVE_INFINITY) clock.update();
   const deadline = clock.micros[0]! + timeoutUs;
   while (!loop.stopping) {
     const leftUs = deadline - clock.micros[0]!;

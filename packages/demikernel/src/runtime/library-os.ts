@@ -48,7 +48,7 @@ export interface LibraryOs {
   flush(): number;
   /**
    * Turns without work for which one reading of the clock will do; default 1. For a library OS whose own look at its device
-   * costs less than the clock does. The turn after one with work always reads it.
+   * costs less than the clock does. One of the two turns after one with work always reads it.
    */
   readonly idleTurnsPerClock?: number;
   /** Descriptors that become readable when `poll` has work; the loop sleeps on them. Empty: open it with `spin`. */

@@ -14,6 +14,8 @@ export type WaitMode = 'spin' | 'adaptive' | 'interrupt';
 export const DEFAULT_SPIN_US = 50;
 /** A spinning wait looks for signals at least this often. */
 const SIGNAL_CHECK_US = 1000;
+/** After work the clock is read in the second turn at the latest: in the first one, an answer may be waiting already. */
+const TURNS_AFTER_WORK = 2;
 
 /** Continuations of completed operations; run between receive and transmit. */
 export interface ContinuationRunner {
@@ -88,7 +90,7 @@ export class PollLoop {
     work += libraryOs.poll() + runtime.timers.advance() + runtime.deferred.run();
     if (continuations !== undefined) work += continuations.runReady();
     if (work !== 0) {
-      this.turnsUntilClock = 0;
+      if (this.turnsUntilClock > TURNS_AFTER_WORK) this.turnsUntilClock = TURNS_AFTER_WORK;
       this.moments[0] = runtime.clock.micros[0]!;
       counters[TURNS_WITH_WORK]!++;
       this.workPerTurn.record(work);

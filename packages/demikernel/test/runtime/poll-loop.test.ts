@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT_SPIN_US, type WaitMode } from '../../src/runtime/poll-loop.ts';
+import { DEFAULT_SPIN_US, PollLoop, type WaitMode } from '../../src/runtime/poll-loop.ts';
 import { Timer } from '../../src/runtime/timer-wheel.ts';
 import { stage, stubOf } from './stub-library-os.ts';
 
@@ -185,4 +185,19 @@ test('deferred work that throws loses only itself', () => {
   os.poll();
   assert.deepEqual(seen, [1, 3, 4]);
   assert.equal(deferred.pending, false);
+});
+
+test('turns without work share a reading of the clock; after work it is read in one turn of two at least', () => {
+  const { library, waiter } = stage('spin');
+  Object.assign(library, { idleTurnsPerClock: 8 });
+  const loop = new PollLoop(library, { mode: 'spin', makeWaiter: () => waiter });
+  let reads = 0;
+  library.clock.update = () => void reads++;
+  library.poll = () => 0;
+  for (let turn = 0; turn < 80; turn++) loop.turn();
+  assert.equal(reads, 10);
+  library.poll = () => 1;
+  reads = 0;
+  for (let turn = 0; turn < 80; turn++) loop.turn();
+  assert.ok(reads >= 39, `${reads} in 80 turns with work`);
 });
