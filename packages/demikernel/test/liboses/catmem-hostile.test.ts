@@ -285,7 +285,13 @@ describe('catmem: strangers at the door', () => {
     const accepting = os.accept(listening);
     const honest = os.socket('stream');
     const connecting = os.connect(honest, os.getsockname(listening));
-    for (let turns = 0; turns < 1_000_000 && !os.isComplete(accepting); turns++) os.poll();
+    for (
+      let turns = 0;
+      turns < 1_000_000 && !(os.isComplete(accepting) && os.isComplete(connecting));
+      turns++
+    ) {
+      os.poll();
+    }
     assert.equal(os.wait(connecting, 0)?.errno, 0);
     os.close(os.wait(accepting, 0)!.acceptedQd);
     os.close(honest);

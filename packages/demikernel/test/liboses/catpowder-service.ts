@@ -3,13 +3,18 @@
 //   node catpowder-service.js NAMESPACE INTERFACE ADDRESS|- [UID]
 
 import { DemiError } from '@demikernel/memory';
+import { libc } from '@demikernel/native/kernel';
 import { createCatpowder } from '../../src/liboses/catpowder/catpowder.ts';
 import { formatIpv4 } from '../../src/runtime/socket-address.ts';
 import { Driver, newRuntime } from './catpowder-driver.ts';
 
 const [namespace = '', device = '', address = '-', uid] = process.argv.slice(2);
 try {
-  if (uid !== undefined) process.setuid!(Number(uid));
+  if (uid !== undefined) {
+    // Native code is loaded while the folder it lies in can still be read.
+    libc();
+    process.setuid!(Number(uid));
+  }
   const libos = createCatpowder(newRuntime(), {
     interface: device,
     address: address === '-' ? undefined : address,
