@@ -12,6 +12,9 @@ export interface Trespass {
   why: string;
 }
 
+/** What the key-value store speaks beside Cornflakes, to be compared with it. */
+const SERIALIZERS: readonly string[] = ['protobufjs', '@bufbuild/protobuf', 'flatbuffers', 'capnp-es'];
+
 /** By folder: the packages whose public entries its `src` may import. */
 const PACKAGE_ARROWS: Record<string, readonly string[]> = {
   'packages/memory': [],
@@ -20,14 +23,24 @@ const PACKAGE_ARROWS: Record<string, readonly string[]> = {
   'packages/demikernel': ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf'],
   'packages/cornflakes': ['@demikernel/memory', 'protobufjs'],
   'packages/capybara': ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf', 'demikernel'],
-  apps: ['@demikernel/memory', '@demikernel/native', 'demikernel', '@demikernel/lab'],
+  apps: [
+    '@demikernel/memory',
+    '@demikernel/native',
+    'demikernel',
+    '@demikernel/cornflakes',
+    '@demikernel/lab',
+    ...SERIALIZERS,
+  ],
   bench: [
     '@demikernel/memory',
     '@demikernel/native',
     '@demikernel/ebpf',
     'demikernel',
+    '@demikernel/cornflakes',
+    '@demikernel/capybara',
     '@demikernel/lab',
     '@demikernel/apps',
+    ...SERIALIZERS,
   ],
   lab: ['@demikernel/native', '@demikernel/ebpf', 'demikernel'],
 };
@@ -108,7 +121,11 @@ function checkPackage(folder: string, file: string, specifier: string): string |
   const name = packageOf(specifier);
   if (pure && name !== '@demikernel/memory') return 'this room is pure: of the packages only memory';
   // The schema parser serves the compiler; the runtime depends on memory alone.
-  if (name === 'protobufjs' && !file.startsWith('packages/cornflakes/src/compiler/'))
+  if (
+    name === 'protobufjs' &&
+    folder === 'packages/cornflakes' &&
+    !file.startsWith(`${folder}/src/compiler/`)
+  )
     return 'only the compiler parses';
   if (PACKAGE_ARROWS[folder]?.includes(name) !== true) return `${folder} may not import ${name}`;
   return undefined;

@@ -1,0 +1,3 @@
+// The public entry of the load balancer: switch, migration protocol, policies.
+
+export {};
