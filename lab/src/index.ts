@@ -1,5 +1,6 @@
 // The laboratory: what tests and benchmarks need around them. Not published.
 
+export { ALLOCATION_FLAGS, bytesPerOperation, collectGarbage } from './allocation.ts';
 export {
   FULL_RUN_VARIABLE,
   findProgram,

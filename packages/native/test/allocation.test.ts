@@ -4,12 +4,14 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { ALLOCATION_FLAGS } from '@demikernel/lab';
 import type { DoorFigures } from './measure-doors.ts';
 
 test('no door of the data path allocates', () => {
   const script = fileURLToPath(new URL('./measure-doors.js', import.meta.url));
-  const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
-  const child = spawnSync(process.execPath, [...flags, script, '--json', '20000'], { timeout: 60_000 });
+  const child = spawnSync(process.execPath, [...ALLOCATION_FLAGS, script, '--json', '20000'], {
+    timeout: 60_000,
+  });
   assert.equal(child.status, 0, child.stderr.toString());
   const figures = JSON.parse(child.stdout.toString()) as DoorFigures[];
   assert.ok(figures.length > 10);

@@ -1,9 +1,9 @@
 // Measures the doors of the data path: nanoseconds, as a ratio to a trivial native call, and bytes allocated per
 // operation. Not a test by itself; allocation.test.ts runs it.
 //
-//   node --expose-gc --min-semi-space-size=256 --max-semi-space-size=256 dist/test/measure-doors.js [--json] [rounds]
+//   node --single-threaded --expose-gc --min-semi-space-size=128 --max-semi-space-size=128 dist/test/measure-doors.js [--json] [rounds]
 
-import { getHeapSpaceStatistics } from 'node:v8';
+import { bytesPerOperation } from '@demikernel/lab';
 import { Clock } from '../src/kernel/clock.ts';
 import { EPOLLIN, EpollSet } from '../src/kernel/epoll.ts';
 import { EventFd } from '../src/kernel/event-fd.ts';
@@ -36,34 +36,21 @@ export interface DoorFigures {
 
 const LOOPBACK = 0x7f000001;
 const rounds = Number(process.argv.find(each => /^\d+$/.test(each)) ?? 40_000);
-const gc = (globalThis as { gc?: () => void }).gc ?? ((): void => {});
 const clock = new Clock();
 
-function heapUsed(): number {
-  let sum = 0;
-  for (const space of getHeapSpaceStatistics()) sum += space.space_used_size;
-  return sum;
-}
-
-/** Bytes as a slope between n and 2n rounds; the better of three, because the compiler works beside us. */
+/** The better of three for the time, because others work beside us. */
 function measure(door: string, run: (count: number) => void): DoorFigures {
   run(rounds);
   run(rounds);
-  let bytesPerCall = Number.POSITIVE_INFINITY;
   let nsPerCall = Number.POSITIVE_INFINITY;
   for (let attempt = 0; attempt < 3; attempt++) {
-    gc();
-    const start = heapUsed();
-    run(rounds);
-    const middle = heapUsed();
     clock.read();
     const before = clock.us[0]!;
-    run(2 * rounds);
+    run(rounds);
     clock.read();
-    nsPerCall = Math.min(nsPerCall, ((clock.us[0]! - before) * 1000) / (2 * rounds));
-    bytesPerCall = Math.min(bytesPerCall, Math.abs((heapUsed() - middle - (middle - start)) / rounds));
+    nsPerCall = Math.min(nsPerCall, ((clock.us[0]! - before) * 1000) / rounds);
   }
-  return { door, nsPerCall, ratioToTrivialCall: 0, bytesPerCall };
+  return { door, nsPerCall, ratioToTrivialCall: 0, bytesPerCall: bytesPerOperation(rounds, run) };
 }
 
 /** Several of each, picked by index: what one constant object allows the compiler must not flatter the doors. */

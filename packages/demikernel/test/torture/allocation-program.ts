@@ -1,8 +1,7 @@
 // Run in a process of its own by allocation.test.ts: prints the bytes allocated per packet by echoes through the whole
-// stack, PDPIX included. The slope between N and 2N packets, with no collection in between, beside a planted allocation.
+// stack, PDPIX included, beside a planted allocation.
 
-import { PerformanceObserver } from 'node:perf_hooks';
-import { getHeapSpaceStatistics } from 'node:v8';
+import { bytesPerOperation } from '@demikernel/lab';
 import type { WireDevice } from '../../src/devices/wire-device.ts';
 import { type SimulatedHost, SimulatedWorld } from '../../src/liboses/simulator/index.ts';
 import { type Coroutine, coroutines } from '../../src/pdpix/coroutines.ts';
@@ -12,13 +11,8 @@ import { OP_POP } from '../../src/runtime/operation.ts';
 import type { Frame } from '../../src/runtime/packet-device.ts';
 import { parseSocketAddress, type SocketAddress } from '../../src/runtime/socket-address.ts';
 
-declare const gc: () => void;
-
 const FLOWS = 16;
 const PACKETS = 60_000;
-/** One object of 40 bytes per so many rounds of `FLOWS` echoes. */
-const PLANT_EVERY = 3;
-const READINGS = 3;
 
 type Protocol = 'stream' | 'datagram';
 
@@ -191,48 +185,18 @@ function coroutineEcho(scene: Scene, protocol: Protocol, sizeBytes: number): () 
   };
 }
 
-function usedBytes(): number {
-  let total = 0;
-  const spaces = getHeapSpaceStatistics();
-  for (let i = 0; i < spaces.length; i++) total += spaces[i]!.space_used_size;
-  return total;
-}
-
-/** Runs until so many packets have gone by; returns the bytes allocated meanwhile. */
-function run(scene: Scene, round: () => void, packets: number, plant: boolean): number {
+/** Runs until so many packets have gone by. Planted: one object of 40 bytes per round of `FLOWS` echoes. */
+function run(scene: Scene, round: () => void, packets: number, plant: boolean): void {
   const end = scene.packets + packets;
-  const before = usedBytes();
   for (let i = 0; scene.packets < end; i++) {
     round();
-    if (plant && i % PLANT_EVERY === 0) planted = { a: i, b: i };
+    if (plant) planted = { a: i, b: i };
   }
-  return usedBytes() - before;
 }
 
-/** The median of some readings without a collection in between: one in which V8 compiles something is an outlier. */
-async function measure(scene: Scene, round: () => void, plant: boolean): Promise<number> {
-  const slopes: number[] = [];
-  for (let reading = 0; slopes.length < READINGS && reading < 4 * READINGS; reading++) {
-    gc();
-    await settle();
-    const before = collections;
-    const once = run(scene, round, PACKETS, plant);
-    const twice = run(scene, round, 2 * PACKETS, plant);
-    await settle();
-    if (collections === before) slopes.push((twice - once) / PACKETS);
-  }
-  return slopes.sort((x, y) => x - y)[slopes.length >> 1] ?? Number.NaN;
+function bytesPerPacket(scene: Scene, round: () => void, plant: boolean): number {
+  return bytesPerOperation(PACKETS, packets => run(scene, round, packets, plant));
 }
-
-/** The observer hears of collections some turns later. */
-function settle(): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, 5));
-}
-
-let collections = 0;
-new PerformanceObserver(list => {
-  collections += list.getEntries().length;
-}).observe({ entryTypes: ['gc'] });
 
 const results: Record<string, number> = {};
 const wanted = process.argv[2];
@@ -258,9 +222,9 @@ const scenes = kinds.map(([name, echo, protocol, sizeBytes]) => {
   return { name, scene, round };
 });
 for (const { name, scene, round } of scenes) {
-  if (wanted === undefined || wanted === name) results[name] = await measure(scene, round, false);
+  if (wanted === undefined || wanted === name) results[name] = bytesPerPacket(scene, round, false);
 }
 const first = scenes[0]!;
-results['planted'] = await measure(first.scene, first.round, true);
+results['planted'] = bytesPerPacket(first.scene, first.round, true);
 if (planted === undefined) throw new Error('nothing was planted');
 process.stdout.write(`${JSON.stringify(results)}\n`);
