@@ -6,17 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import {
-  canCreateNamespaces,
-  changeLink,
-  closeDescriptor,
-  createNamespace,
-  createVethPair,
-  deleteNamespace,
-  NetlinkSocket,
-  openNamespace,
-  runInNamespace,
-} from '@demikernel/native/kernel';
+import { connect, Network } from '@demikernel/lab';
 import { coroutines, type Demikernel, open } from 'demikernel';
 import { MemoryDisk, MemoryStorage, openSimulated, SeededRandom, SimulatedWorld } from 'demikernel/simulator';
 import { startLogClient } from '../src/log/client.ts';
@@ -104,14 +94,18 @@ describe('log, processes', () => {
   });
 
   test('Catpowder and files', async t => {
-    if (!canCreateNamespaces()) {
-      t.skip('network namespaces need CAP_SYS_ADMIN and CAP_NET_ADMIN');
+    const built = Network.build(network => {
+      const [near, far] = [network.host('near'), network.host('far')];
+      connect({ namespace: near, device: 'near0' }, { namespace: far, device: 'far0' });
+      return { near, far };
+    });
+    if (typeof built === 'string') {
+      t.skip(built);
       return;
     }
     await withDirectory(t, async directory => {
-      const [near, far] = [`demi-${process.pid}-log-a`, `demi-${process.pid}-log-b`];
+      const { near, far } = built.made;
       try {
-        makeNamespaces(near, far);
         const on = (namespace: string, device: string, address: string): string[] => [
           '--libos',
           'catpowder',
@@ -129,36 +123,8 @@ describe('log, processes', () => {
           assert.match(await output('log', client), /^500 records durable, \d+ a second; 500 read back$/m);
         });
       } finally {
-        deleteNamespace(near);
-        deleteNamespace(far);
+        built.network.remove();
       }
     });
   });
 });
-
-/** Two namespaces, joined by a veth pair. */
-function makeNamespaces(near: string, far: string): void {
-  createNamespace(near);
-  createNamespace(far);
-  const farFd = openNamespace(far);
-  try {
-    inNamespace(near, netlink => {
-      createVethPair(netlink, { name: 'near0' }, { name: 'far0', namespaceFd: farFd });
-      changeLink(netlink, 'near0', { up: true });
-    });
-    inNamespace(far, netlink => changeLink(netlink, 'far0', { up: true }));
-  } finally {
-    closeDescriptor(farFd);
-  }
-}
-
-function inNamespace(namespace: string, action: (netlink: NetlinkSocket) => void): void {
-  runInNamespace(namespace, () => {
-    const netlink = new NetlinkSocket();
-    try {
-      action(netlink);
-    } finally {
-      netlink.close();
-    }
-  });
-}

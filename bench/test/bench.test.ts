@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { networkRefusal } from '@demikernel/lab';
 import type { Report } from '../src/rows.ts';
-import { testbedRefusal } from '../src/testbed/testbed.ts';
 import { alive, childrenOf, namespacesOf, outcomeOf, startScript } from './run-command.ts';
 
 test('--help says what there is', async () => {
@@ -80,7 +80,7 @@ const ECHO = [
 ];
 
 test('echo --json: rows with parameters and figures, and nothing left behind', async t => {
-  const refusal = testbedRefusal();
+  const refusal = networkRefusal();
   const child = startScript('main', ECHO);
   const { code, stdout, stderr } = await outcomeOf(child);
   assert.equal(code, 0, stderr);
@@ -102,7 +102,7 @@ test('echo --json: rows with parameters and figures, and nothing left behind', a
 });
 
 test('SIGINT in the middle of a run leaves no namespace and no process', async t => {
-  const refusal = testbedRefusal();
+  const refusal = networkRefusal();
   if (refusal !== undefined) return t.skip(refusal);
   const child = startScript('main', ['echo', '--protocol', 'tcp', '--quick']);
   const outcome = outcomeOf(child);

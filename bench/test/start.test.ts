@@ -5,14 +5,14 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { testbedRefusal } from '../src/testbed/testbed.ts';
+import { networkRefusal } from '@demikernel/lab';
 import { alive, childrenOf, namespacesOf, outcomeOf, scriptPath, startScript } from './run-command.ts';
 
 const SETPRIV = '/usr/bin/setpriv';
 const AS_NOBODY = [SETPRIV, '--reuid=65534', '--regid=65534', '--clear-groups'];
 
 test('a table with Catpowder, Catnap and both kinds of node:net', async t => {
-  const refusal = testbedRefusal();
+  const refusal = networkRefusal();
   if (refusal !== undefined) return t.skip(refusal);
   const child = startScript('start/main', ['--quick']);
   const { code, stdout, stderr } = await outcomeOf(child);
@@ -51,7 +51,7 @@ test('without permission: what is allowed, what is missing, and the command that
 });
 
 test('SIGINT leaves no namespace and no process', async t => {
-  const refusal = testbedRefusal();
+  const refusal = networkRefusal();
   if (refusal !== undefined) return t.skip(refusal);
   const child = startScript('start/main', []);
   const outcome = outcomeOf(child);

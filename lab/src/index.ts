@@ -1,6 +1,7 @@
 // The laboratory: what tests and benchmarks need around them. Not published.
 
 export { ALLOCATION_FLAGS, bytesPerOperation, collectGarbage } from './allocation.ts';
+export { type CableEnd, configure, connect, Network, networkRefusal, spawnNode } from './network.ts';
 export {
   FULL_RUN_VARIABLE,
   findProgram,

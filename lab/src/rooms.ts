@@ -42,7 +42,7 @@ const PACKAGE_ARROWS: Record<string, readonly string[]> = {
     '@demikernel/apps',
     ...SERIALIZERS,
   ],
-  lab: ['@demikernel/native', '@demikernel/ebpf', 'demikernel'],
+  lab: ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf', 'demikernel'],
 };
 
 /** Inside packages/demikernel/src: the floor of each room. A room imports from floors below its own, and from itself. */

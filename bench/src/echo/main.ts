@@ -1,9 +1,9 @@
 // `bench -- echo`: round trips over TCP and UDP of our library OSes, of Node's own sockets, and of the floors.
 
+import { networkRefusal } from '@demikernel/lab';
 import { type Benchmark, type RunOptions, UsageError } from '../benchmark.ts';
 import type { Protocol } from '../client/round.ts';
 import { type Column, figure, type Row, word } from '../rows.ts';
-import { testbedRefusal } from '../testbed/testbed.ts';
 import { type Measured, measure } from './measure.ts';
 import { makePlace, processors, ratioColumn, rowsOf } from './place.ts';
 import { labelOf, loadsFor, suits, systemsFor } from './scenario.ts';
@@ -36,7 +36,7 @@ export const echo: Benchmark = {
 const QUICK_UNTIL_MS: Readonly<Record<Protocol, number>> = { tcp: 12_000, udp: 28_000 };
 
 async function run(options: RunOptions): Promise<Row[]> {
-  const refusal = testbedRefusal();
+  const refusal = networkRefusal();
   if (refusal !== undefined)
     options.progress(`on loopback, without the rows that need an interface: ${refusal}`);
   const place = refusal === undefined ? makePlace() : undefined;

@@ -2,14 +2,13 @@
 // RESP server on node:net.
 
 import { readFileSync } from 'node:fs';
-import { findProgram } from '@demikernel/lab';
+import { findProgram, networkRefusal } from '@demikernel/lab';
 import { machineCpuTime } from '@demikernel/native/kernel';
 import { type Benchmark, type RunOptions, UsageError } from '../benchmark.ts';
 import { makePlace, processors } from '../echo/place.ts';
 import { processCpuUs } from '../processor-time.ts';
 import { type Column, figure, type Row, ratio, rounded, word } from '../rows.ts';
 import { PinnedProcess } from '../testbed/pinned-process.ts';
-import { testbedRefusal } from '../testbed/testbed.ts';
 import { type KvService, type KvSystem, labelOf, SYSTEMS, startKv } from './systems.ts';
 
 const CONNECTIONS = 50;
@@ -59,7 +58,7 @@ interface Client {
 }
 
 async function run(options: RunOptions): Promise<Row[]> {
-  const refusal = testbedRefusal();
+  const refusal = networkRefusal();
   if (refusal !== undefined) throw new UsageError(refusal);
   const program = findProgram('redis-benchmark');
   if (program === undefined) throw new UsageError('redis-benchmark is missing (apt-get install redis-tools)');

@@ -2,6 +2,7 @@
 // a minute. Where namespaces are not permitted it shows what is.
 
 import { parseArgs } from 'node:util';
+import { networkRefusal } from '@demikernel/lab';
 import { platformRefusal } from '@demikernel/native/kernel';
 import { type Measured, measure } from '../echo/measure.ts';
 import { makePlace, processors, ratioColumn, rowsOf } from '../echo/place.ts';
@@ -9,7 +10,6 @@ import { type Load, labelOf, type System } from '../echo/scenario.ts';
 import { describeMachine, formatMachine } from '../machine.ts';
 import { onExit } from '../on-exit.ts';
 import { type Column, figure, formatTable, type Row, word } from '../rows.ts';
-import { testbedRefusal } from '../testbed/testbed.ts';
 import { simulateEcho } from './simulation.ts';
 
 const SIZE_BYTES = 64;
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
     say(simulateEcho());
     return;
   }
-  const refusal = testbedRefusal();
+  const refusal = networkRefusal();
   const place = refusal === undefined ? makePlace() : undefined;
   const remove = onExit(() => place?.testbed.close());
   const systems = place === undefined ? OURS.filter(each => each.system === 'catnap') : OURS;

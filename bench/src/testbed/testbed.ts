@@ -1,23 +1,8 @@
 // Two network namespaces joined by veth pairs: the service's side and the client's. Made for one run, removed with it.
 
-import { existsSync, writeFileSync } from 'node:fs';
-import {
-  addAddress,
-  addNeighbour,
-  canCreateNamespaces,
-  changeLink,
-  closeDescriptor,
-  createNamespace,
-  createVethPair,
-  deleteNamespace,
-  linkIndex,
-  listNamespaces,
-  NetlinkSocket,
-  openNamespace,
-  platformRefusal,
-  runInNamespace,
-  setOffload,
-} from '@demikernel/native/kernel';
+import { writeFileSync } from 'node:fs';
+import { configure, connect, Network } from '@demikernel/lab';
+import { addNeighbour, linkIndex, runInNamespace, setOffload } from '@demikernel/native/kernel';
 
 /** One veth pair. */
 export interface Wire {
@@ -40,45 +25,23 @@ export interface WireOptions {
 
 const PREFIX_LENGTH = 24;
 
-/** Why namespaces cannot be made here, or `undefined`. Tries it. */
-export function testbedRefusal(): string | undefined {
-  const refusal = platformRefusal();
-  if (refusal !== undefined) return refusal;
-  if (!canCreateNamespaces()) return 'network namespaces need CAP_SYS_ADMIN and CAP_NET_ADMIN: run as root';
-  return undefined;
-}
-
-/** Removes the namespaces of benchmarks that were killed. */
-export function removeStale(): void {
-  for (const name of listNamespaces()) {
-    const pid = /^demi-(\d+)-bench-/.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) deleteNamespace(name);
-  }
-}
-
 /** The namespaces of one run. {@link close} removes them, and the interfaces with them. */
 export class Testbed {
   readonly server: string;
   readonly client: string;
+  readonly #network: Network;
   #wires: number;
-  #closed: boolean;
 
   /** @throws DemiError `ERR_DEMI_PERMISSION` */
   constructor() {
-    removeStale();
-    this.server = `demi-${process.pid}-bench-server`;
-    this.client = `demi-${process.pid}-bench-client`;
+    this.#network = new Network('bench');
     this.#wires = 0;
-    this.#closed = false;
-    createNamespace(this.server);
     try {
-      createNamespace(this.client);
+      this.server = this.#network.host('server');
+      this.client = this.#network.host('client');
       for (const namespace of [this.server, this.client]) {
-        runInNamespace(namespace, () => {
-          // Router solicitations and multicast joins would arrive in the middle of a measurement.
-          writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1');
-          configure(netlink => changeLink(netlink, 'lo', { up: true }));
-        });
+        // Router solicitations and multicast joins would arrive in the middle of a measurement.
+        runInNamespace(namespace, () => writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1'));
       }
     } catch (error) {
       this.close();
@@ -96,49 +59,29 @@ export class Testbed {
       clientInterface: `client${n}`,
       clientAddress: `10.77.${n}.2`,
     };
-    const far = openNamespace(this.client);
-    try {
-      runInNamespace(this.server, () => {
-        configure(netlink => {
-          createVethPair(
-            netlink,
-            { name: wire.serverInterface, macAddress: wire.serverMac },
-            { name: wire.clientInterface, namespaceFd: far },
-          );
-          changeLink(netlink, wire.serverInterface, { up: true });
-          if (options.kernelAddress) {
-            addAddress(netlink, linkIndex(wire.serverInterface), wire.serverAddress, PREFIX_LENGTH);
-          }
-        });
-      });
-    } finally {
-      closeDescriptor(far);
-    }
-    runInNamespace(this.client, () => {
-      configure(netlink => {
-        changeLink(netlink, wire.clientInterface, { up: true });
-        const index = linkIndex(wire.clientInterface);
-        addAddress(netlink, index, wire.clientAddress, PREFIX_LENGTH);
-        if (options.fixedNeighbour === true) addNeighbour(netlink, index, wire.serverAddress, wire.serverMac);
-      });
+    connect(
+      {
+        namespace: this.server,
+        device: wire.serverInterface,
+        macAddress: wire.serverMac,
+        address: options.kernelAddress ? `${wire.serverAddress}/${PREFIX_LENGTH}` : undefined,
+      },
+      {
+        namespace: this.client,
+        device: wire.clientInterface,
+        address: `${wire.clientAddress}/${PREFIX_LENGTH}`,
+      },
+    );
+    configure(this.client, netlink => {
+      const index = linkIndex(wire.clientInterface);
+      if (options.fixedNeighbour === true) addNeighbour(netlink, index, wire.serverAddress, wire.serverMac);
       if (options.wholeChecksums === true) setOffload(wire.clientInterface, 'txChecksum', false);
     });
     return wire;
   }
 
+  /** May be called twice. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    deleteNamespace(this.server);
-    deleteNamespace(this.client);
-  }
-}
-
-function configure(action: (netlink: NetlinkSocket) => void): void {
-  const netlink = new NetlinkSocket();
-  try {
-    action(netlink);
-  } finally {
-    netlink.close();
+    this.#network.remove();
   }
 }

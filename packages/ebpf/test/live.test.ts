@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { configure, connect, Network } from '@demikernel/lab';
 import * as kernel from '@demikernel/native/kernel';
 import { XDP_PASS } from '../src/constants.ts';
 import { XdpLink } from '../src/link.ts';
@@ -11,8 +12,6 @@ import { RedirectToSocket } from '../src/programs/redirect-to-socket.ts';
 import { reflectUdp } from '../src/programs/reflect-udp.ts';
 import { bpfRefusal } from './privilege.ts';
 
-const CLIENT = `demi-${process.pid}-client`;
-const SERVER = `demi-${process.pid}-server`;
 const CLIENT_ADDRESS = 0x0a4d_0001;
 const SERVER_ADDRESS = 0x0a4d_0002;
 const REFLECTED_PORT = 7007;
@@ -21,49 +20,31 @@ const KERNEL_PORT = 7009;
 const WAIT_US = 2_000_000;
 
 const closing: (() => void)[] = [];
+let clientNamespace = '';
+let serverNamespace = '';
 const skip = bpfRefusal() ?? setUp();
 
 after(() => {
   for (const close of closing.reverse()) close();
-  kernel.deleteNamespace(CLIENT);
-  kernel.deleteNamespace(SERVER);
 });
 
-/** Makes namespaces, devices and addresses, or says why not. */
+/** Makes namespaces and devices, or says why not. */
 function setUp(): string | undefined {
-  if (!kernel.canCreateNamespaces()) return 'no network namespaces may be made here';
-  kernel.createNamespace(CLIENT);
-  kernel.createNamespace(SERVER);
-  const serverFd = kernel.openNamespace(SERVER);
-  try {
-    inNamespace(CLIENT, netlink =>
-      kernel.createVethPair(netlink, { name: 'demi0' }, { name: 'demi1', namespaceFd: serverFd }),
-    );
-  } catch (error) {
-    return `no veth pairs here: ${(error as Error).message}`;
-  } finally {
-    kernel.closeDescriptor(serverFd);
-  }
+  const built = Network.build(network => {
+    clientNamespace = network.host('client');
+    serverNamespace = network.host('server');
+    connect({ namespace: clientNamespace, device: 'demi0' }, { namespace: serverNamespace, device: 'demi1' });
+  });
+  if (typeof built === 'string') return built;
+  closing.push(() => built.network.remove());
   return undefined;
 }
 
 function raise(namespace: string, device: string, address: string): void {
-  inNamespace(namespace, netlink => {
+  configure(namespace, netlink => {
     // Native XDP sees checksums as the sender left them: whole ones, with the offload off.
     kernel.setOffload(device, 'txChecksum', false);
     kernel.addAddress(netlink, kernel.linkIndex(device), address, 24);
-    kernel.changeLink(netlink, device, { up: true });
-  });
-}
-
-function inNamespace<T>(name: string, action: (netlink: kernel.NetlinkSocket) => T): T {
-  return kernel.runInNamespace(name, () => {
-    const netlink = new kernel.NetlinkSocket();
-    try {
-      return action(netlink);
-    } finally {
-      netlink.close();
-    }
   });
 }
 
@@ -111,19 +92,19 @@ function receive(fd: number, timeoutUs: number): string | undefined {
 
 before(() => {
   if (skip !== undefined) return;
-  raise(CLIENT, 'demi0', '10.77.0.1');
-  raise(SERVER, 'demi1', '10.77.0.2');
+  raise(clientNamespace, 'demi0', '10.77.0.1');
+  raise(serverNamespace, 'demi1', '10.77.0.2');
 });
 
 test('the reflector answers kernel clients from the driver', { skip }, () => {
   // A veth end needs a program for its peer's XDP_TX to arrive.
   const pass = passAll();
-  const passing = attach(CLIENT, 'demi0', pass);
+  const passing = attach(clientNamespace, 'demi0', pass);
   pass.close();
   const program = reflectUdp(REFLECTED_PORT);
-  const link = attach(SERVER, 'demi1', program);
+  const link = attach(serverNamespace, 'demi1', program);
   program.close();
-  const client = udpSocket(CLIENT, CLIENT_ADDRESS, 0, REFLECTED_PORT);
+  const client = udpSocket(clientNamespace, CLIENT_ADDRESS, 0, REFLECTED_PORT);
   for (let n = 0; n < 200; n++) {
     send(client, `datagram ${n}`);
     assert.equal(receive(client, WAIT_US), `datagram ${n}`);
@@ -138,18 +119,18 @@ test('chosen ports go to the AF_XDP socket, the others stay with the kernel', { 
   redirect.ports.add('udp', REDIRECTED_PORT);
   const chunks = 64;
   const region = kernel.mapRegion({ lengthBytes: chunks * 2048 });
-  const socket = inNamespace(
-    SERVER,
+  const socket = configure(
+    serverNamespace,
     () => new kernel.AfXdpSocket({ interfaceIndex: kernel.linkIndex('demi1'), region, mode: 'copy' }),
   );
   closing.push(() => socket.close());
   for (let chunk = 0; chunk < chunks; chunk++) socket.supply(chunk * 2048);
   socket.fill.publish();
   redirect.setSocket(0, socket.descriptor);
-  const link = attach(SERVER, 'demi1', redirect.program);
-  const ours = udpSocket(CLIENT, CLIENT_ADDRESS, 0, REDIRECTED_PORT);
-  const theirs = udpSocket(CLIENT, CLIENT_ADDRESS, 0, KERNEL_PORT);
-  const server = udpSocket(SERVER, SERVER_ADDRESS, KERNEL_PORT);
+  const link = attach(serverNamespace, 'demi1', redirect.program);
+  const ours = udpSocket(clientNamespace, CLIENT_ADDRESS, 0, REDIRECTED_PORT);
+  const theirs = udpSocket(clientNamespace, CLIENT_ADDRESS, 0, KERNEL_PORT);
+  const server = udpSocket(serverNamespace, SERVER_ADDRESS, KERNEL_PORT);
   const waiting = new kernel.PollSet(1);
   closing.push(() => waiting.close());
   waiting.add(socket.descriptor, kernel.POLLIN);
@@ -181,9 +162,9 @@ test('chosen ports go to the AF_XDP socket, the others stay with the kernel', { 
 });
 
 test('live frames of a test run reach kernel sockets', { skip }, () => {
-  const server = udpSocket(SERVER, SERVER_ADDRESS, KERNEL_PORT + 1);
+  const server = udpSocket(serverNamespace, SERVER_ADDRESS, KERNEL_PORT + 1);
   const frame = Buffer.alloc(14 + 20 + 8 + 5);
-  inNamespace(SERVER, netlink => {
+  configure(serverNamespace, netlink => {
     const mac = kernel.getLink(netlink, 'demi1').macAddress;
     frame.set(mac.split(':').map(octet => Number.parseInt(octet, 16)));
   });
@@ -199,7 +180,7 @@ test('live frames of a test run reach kernel sockets', { skip }, () => {
   frame.writeUInt16BE(13, 38);
   frame.write('hello', 42);
   using program = passAll();
-  inNamespace(SERVER, () => {
+  configure(serverNamespace, () => {
     const ingress = { ifindex: kernel.linkIndex('demi1'), queue: 0 };
     assert.equal(program.testRun(frame, { ingress }).action, XDP_PASS);
     assert.equal(receive(server, 1), undefined);

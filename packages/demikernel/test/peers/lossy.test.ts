@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { configure, connect, Network } from '@demikernel/lab';
 import { addAddress, getLink, runInNamespace, setOffload } from '@demikernel/native/kernel';
 import type { WireCounters } from '../../src/devices/wire.ts';
 import type { LinkOptions } from '../../src/devices/wire-link.ts';
@@ -11,7 +12,6 @@ import { FAR_ADDRESS, FAR_DEVICE, NEAR_ADDRESS, NEAR_DEVICE } from '../devices/a
 import { kernelCounter } from '../devices/kernel-udp.ts';
 import { transfer } from './bulk-transfer.ts';
 import { startNode } from './child-program.ts';
-import { configure, connect, Network } from './namespaced-path.ts';
 
 const SEEDS = Number(process.env['DEMIKERNEL_TEST_LOSSY_SEEDS'] ?? 3);
 const BYTES = Number(process.env['DEMIKERNEL_TEST_LOSSY_MIB'] ?? 2) << 20;

@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { configure, connect, Network } from '@demikernel/lab';
 import { addAddress, addRoute, getLink, runInNamespace } from '@demikernel/native/kernel';
 import type { OpenOptions } from '../../src/pdpix/open.ts';
 import { FAR_ADDRESS, FAR_DEVICE, NEAR_ADDRESS, NEAR_DEVICE, VethPair } from '../devices/af-veth.ts';
 import type { BulkPlan } from './bulk-plan.ts';
 import { transfer } from './bulk-transfer.ts';
-import { configure, connect, Network } from './namespaced-path.ts';
 
 const MIB = 1 << 20;
 const NARROW_MTU = 1280;
