@@ -23,7 +23,7 @@ export type { FieldDescriptor } from './layout.ts';
 export { Message } from './message.ts';
 export { type EnumType, enumType, MessageType, type MessageTypeOptions } from './message-type.ts';
 export { type AnySource, Source } from './source.ts';
-export { tuning } from './tuning.ts';
+export { BY_DEVICE, tuning } from './tuning.ts';
 export type { UnknownFields } from './unknown-fields.ts';
 export { DEFAULT_MAX_BYTES, DEFAULT_MAX_DEPTH, type ReadOptions } from './verify.ts';
 export {

@@ -51,7 +51,7 @@ export abstract class Message implements Gatherable {
   unknown: UnknownFields | undefined;
   /** Whether fields that the schema does not know had to be left behind: the reference's format cannot keep them. */
   lost: boolean;
-  /** Values at least this long, in registered memory, are sent by reference. 0 and Infinity are allowed. */
+  /** Values at least this long, in registered memory, are sent by reference. 0, Infinity and BY_DEVICE are allowed. */
   copyThresholdBytes: number;
   /** Bytes of the header as measured, without kind words. */
   headerBytes: number;

@@ -8,7 +8,7 @@ import type { MessageType } from './message-type.ts';
 import { Segments } from './segments.ts';
 import type { Source } from './source.ts';
 import { utf8Length, writeUtf8 } from './text.ts';
-import { tuning } from './tuning.ts';
+import { referredFrom, tuning } from './tuning.ts';
 import { kindOf, MAX_SPARSE_ENTRIES, population, SPARSE_ENTRY_BYTES, VERSION_EXTENDED } from './wire.ts';
 
 const LOOP_BYTES = 48;
@@ -121,7 +121,9 @@ export class Writer extends Segments {
 
   /** Whether a received blob is sent by reference. */
   refers(source: Source, length: number): boolean {
-    return source.array !== undefined && length >= this.copyThresholdBytes && length !== 0;
+    const { array } = source;
+    if (array === undefined || length === 0) return false;
+    return length >= referredFrom(this.copyThresholdBytes, array.segments[0]!.pool);
   }
 
   /** A string; returns its length in UTF-8. */
@@ -307,6 +309,9 @@ export class Writer extends Segments {
       const bytes = this.bytes;
       if (part <= LOOP_BYTES) {
         for (let i = 0; i < part; i++) bytes[to + i] = from[start + i]!;
+      } else if (from === bytes) {
+        // Within the device's memory: no views needed.
+        bytes.copyWithin(to, start, start + part);
       } else {
         bytes.set(start === 0 && part === from.length ? from : from.subarray(start, start + part), to);
       }

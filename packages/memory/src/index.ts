@@ -5,4 +5,12 @@ export type { Gatherable } from './gatherable.ts';
 export { copyBetween, heapRegion, MAX_REGION_BYTES, Region, type RegionOptions } from './region.ts';
 export { ScatterGatherArray } from './scatter-gather-array.ts';
 export { RELEASED, Slice, staleSlice } from './slice.ts';
-export { POISON, poolOf, type SlotLender, SlotPool, type SlotPoolOptions } from './slot-pool.ts';
+export {
+  DEFAULT_COPY_THRESHOLD_BYTES,
+  lowestCopyThresholdBytes,
+  POISON,
+  poolOf,
+  type SlotLender,
+  SlotPool,
+  type SlotPoolOptions,
+} from './slot-pool.ts';

@@ -8,6 +8,9 @@ import { Slice } from './slice.ts';
 /** Byte that fills a freed slot in debug mode. */
 export const POISON = 0xdb;
 
+/** Copy threshold of a pool that is told none: what the Cornflakes paper measured on its network cards. */
+export const DEFAULT_COPY_THRESHOLD_BYTES = 512;
+
 /** Where the slots of a pool go that have been lent to it. */
 export interface SlotLender {
   /** The last reference to a lent slot is gone. */
@@ -28,6 +31,8 @@ export interface SlotPoolOptions {
   headroomBytes?: number;
   /** Slots that only `allocReserved` hands out, so that the stack works when applications hold everything else. */
   reserveSlots?: number;
+  /** See {@link SlotPool.copyThresholdBytes}. Default {@link DEFAULT_COPY_THRESHOLD_BYTES}. */
+  copyThresholdBytes?: number;
   /** Poison freed slots, never recycle slices, name the place a stale one was released. Slow. */
   debug?: boolean;
 }
@@ -57,6 +62,7 @@ export class SlotPool {
   freeSlots: number;
   /** How often an allocation found nothing. */
   exhausted: number;
+  private threshold: number;
   // Last in, first out: the slot freed last is the one most likely still in the cache.
   private readonly freeStack: Int32Array;
   private readonly idleSlices: Slice[];
@@ -94,11 +100,33 @@ export class SlotPool {
     for (let i = 0; i < slotCount; i++) this.freeStack[i] = slotCount - 1 - i;
     this.freeSlots = lender === undefined ? slotCount : 0;
     this.exhausted = 0;
+    this.threshold = 0;
+    this.copyThresholdBytes = options.copyThresholdBytes ?? DEFAULT_COPY_THRESHOLD_BYTES;
     this.idleSlices = [];
     this.idleSliceCount = 0;
     this.idleArrays = [];
     this.idleArrayCount = 0;
     if (this.lender === undefined) owners.set(region.buffer, this);
+  }
+
+  /**
+   * Values in this memory that are shorter than so many bytes are better copied into a message than sent by reference: the one
+   * place where a device says so to whoever builds messages. 0 always refers, Infinity always copies.
+   */
+  get copyThresholdBytes(): number {
+    return this.threshold;
+  }
+
+  /** @throws ERR_DEMI_OUT_OF_RANGE for what is no number of bytes */
+  set copyThresholdBytes(bytes: number) {
+    if (!(bytes >= 0)) {
+      throw new DemiError(
+        'ERR_DEMI_OUT_OF_RANGE',
+        `a copy threshold is a number of bytes, 0 or Infinity, not ${bytes}`,
+      );
+    }
+    this.threshold = bytes;
+    if (bytes < lowestThreshold) lowestThreshold = bytes;
   }
 
   /** A free slot with one reference, or -1 when only the reserve is left. */
@@ -265,6 +293,16 @@ const owners: WeakMap<ArrayBufferLike, SlotPool> = new WeakMap();
 /** The pool whose slots lie in `buffer`, so that bytes can be recognised as registered memory; the last one made over it. */
 export function poolOf(buffer: ArrayBufferLike): SlotPool | undefined {
   return owners.get(buffer);
+}
+
+let lowestThreshold = Number.POSITIVE_INFINITY;
+
+/**
+ * No pool of this process has, or had, a lower copy threshold: what is shorter is copied wherever it lies, so that nobody needs to
+ * look for its pool.
+ */
+export function lowestCopyThresholdBytes(): number {
+  return lowestThreshold;
 }
 
 function notHeld(slot: number): DemiError {

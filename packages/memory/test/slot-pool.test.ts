@@ -5,7 +5,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { heapRegion, MAX_REGION_BYTES, Region } from '../src/region.ts';
 import type { Slice } from '../src/slice.ts';
-import { SlotPool, type SlotPoolOptions } from '../src/slot-pool.ts';
+import {
+  DEFAULT_COPY_THRESHOLD_BYTES,
+  lowestCopyThresholdBytes,
+  SlotPool,
+  type SlotPoolOptions,
+} from '../src/slot-pool.ts';
 
 function poolOf(slots: number, options: Partial<SlotPoolOptions> = {}): SlotPool {
   return new SlotPool(heapRegion(slots * 256), { slotSizeBytes: 256, headroomBytes: 64, ...options });
@@ -182,4 +187,22 @@ test('any order of alloc, share, sub and release keeps the books', () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test('a copy threshold is a number of bytes, 0 or Infinity, and the lowest of all pools is known', () => {
+  const pool = poolOf(2);
+  assert.equal(pool.copyThresholdBytes, DEFAULT_COPY_THRESHOLD_BYTES);
+  assert.ok(lowestCopyThresholdBytes() <= DEFAULT_COPY_THRESHOLD_BYTES);
+  for (const bytes of [Number.POSITIVE_INFINITY, 100, 0]) {
+    pool.copyThresholdBytes = bytes;
+    assert.equal(pool.copyThresholdBytes, bytes);
+    assert.ok(lowestCopyThresholdBytes() <= bytes);
+  }
+  for (const bytes of [-1, Number.NaN]) {
+    assert.throws(() => {
+      pool.copyThresholdBytes = bytes;
+    }, code('ERR_DEMI_OUT_OF_RANGE'));
+    assert.throws(() => poolOf(2, { copyThresholdBytes: bytes }), code('ERR_DEMI_OUT_OF_RANGE'));
+  }
+  assert.equal(pool.copyThresholdBytes, 0);
 });

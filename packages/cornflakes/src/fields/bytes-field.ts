@@ -1,10 +1,10 @@
 // One value of type bytes or string: set from memory, slices or text, or lying in a received message.
 
-import { poolOf, ScatterGatherArray, Slice } from '@demikernel/memory';
+import { lowestCopyThresholdBytes, poolOf, ScatterGatherArray, Slice } from '@demikernel/memory';
 import { debugging } from '../debug.ts';
 import type { Source } from '../source.ts';
 import { readUtf8, utf8Length } from '../text.ts';
-import { tuning } from '../tuning.ts';
+import { referredFrom, tuning } from '../tuning.ts';
 import type { Writer } from '../writer.ts';
 
 /** What a bytes field can be set to. Slices and arrays are shared; plain memory is borrowed until the message is written. */
@@ -92,7 +92,8 @@ export class BytesField {
   private setMemory(bytes: Uint8Array, copyThresholdBytes: number): void {
     const { length } = bytes;
     let slice: Slice | undefined;
-    if (length >= copyThresholdBytes) slice = poolOf(bytes.buffer)?.sliceOf(bytes);
+    const least = copyThresholdBytes < 0 ? lowestCopyThresholdBytes() : copyThresholdBytes;
+    if (length >= least) slice = poolOf(bytes.buffer)?.sliceOf(bytes);
     if (slice !== undefined) {
       this.setSlice(slice, copyThresholdBytes);
       return;
@@ -108,7 +109,7 @@ export class BytesField {
     this.state = SLICE;
     this.slice = slice;
     this.lengthBytes = slice.length;
-    this.byReference = slice.length >= copyThresholdBytes && slice.length !== 0;
+    this.byReference = slice.length >= referredFrom(copyThresholdBytes, slice.pool) && slice.length !== 0;
   }
 
   private setArray(array: ScatterGatherArray, copyThresholdBytes: number): void {
@@ -117,7 +118,7 @@ export class BytesField {
     this.state = ARRAY;
     this.array = array;
     this.lengthBytes = length;
-    this.byReference = length >= copyThresholdBytes && length !== 0;
+    this.byReference = length !== 0 && length >= referredFrom(copyThresholdBytes, array.segments[0]!.pool);
   }
 
   clear(): void {

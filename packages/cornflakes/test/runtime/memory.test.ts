@@ -53,6 +53,49 @@ test('thresholds of 0 and Infinity: all by reference, all copied', () => {
   assertBalanced(pool);
 });
 
+test('unless told otherwise the memory says from which size on its values are referred to', () => {
+  const pools = [largePool(), largePool()];
+  const message = GetResp.acquire();
+  for (const [i, pool] of pools.entries()) {
+    pool.copyThresholdBytes = i === 0 ? 40 : 2000;
+    const slice = pool.alloc(2000)!;
+    for (const length of [39, 40, 1999, 2000]) {
+      const referred = length >= pool.copyThresholdBytes;
+      const part = slice.sub(0, length);
+      const array = pool.array();
+      array.append(part.share());
+      for (const value of [slice.bytes().subarray(0, length), part, array]) {
+        message.val = value;
+        assert.equal(message.valField.referred, referred, `${length} bytes of pool ${i}`);
+        assert.equal(message.copiedBytes(), referred ? 16 : 16 + length);
+      }
+      part.release();
+      array.free();
+    }
+    slice.release();
+  }
+  message.release();
+  pools.forEach(assertBalanced);
+});
+
+test('what was received is sent on by the threshold of the memory it lies in', () => {
+  for (const [threshold, copied] of [
+    [600, 16],
+    [601, 616],
+  ] as const) {
+    const pool = largePool();
+    pool.copyThresholdBytes = threshold;
+    const sent = GetResp.acquire();
+    sent.val = new Uint8Array(600);
+    const array = cut(pool, sent.toBytes(), [700]);
+    const received = GetResp.read(array);
+    assert.equal(received.copiedBytes(), copied);
+    for (const message of [sent, received]) message.release();
+    array.free();
+    assertBalanced(pool);
+  }
+});
+
 test("Node's slab and foreign memory are copied, whatever their length", () => {
   const message = GetResp.acquire();
   const slab = Buffer.from('x'.repeat(600));

@@ -72,6 +72,8 @@ export class ReceiveRing implements SlotLender {
       headroomBytes: 0,
       lender: this,
       lentSlots: capacity,
+      // What one peer has lent reaches another by a copy (liboses/catmem): best made where it is going to lie.
+      copyThresholdBytes: Number.POSITIVE_INFINITY,
       debug,
     });
     this.lent = 0;
