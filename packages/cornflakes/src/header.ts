@@ -2,20 +2,12 @@
 // with fields that the schema does not know or with sparse ones. Their known entries are copied into scratch, in order, so that
 // generated code reads every header in one way.
 
+import type { Internals } from './internals.ts';
 import type { HeaderLayout } from './layout.ts';
 import { SCRATCH_OFFSET } from './segments.ts';
 import type { Source } from './source.ts';
 import { UnknownFields } from './unknown-fields.ts';
 import { KIND_FIXED32, MAX_FIELD_NUMBER, MAX_FIELDS, SPARSE_ENTRY_BYTES, VERSION_EXTENDED } from './wire.ts';
-
-/** What entering a header sets in a message. */
-export interface EnteringMessage {
-  present0: number;
-  /** Fields that the schema does not know, kept for writing. */
-  unknown: UnknownFields | undefined;
-  /** Whether fields that the schema does not know could not be kept: the reference's format does not say their size. */
-  lost: boolean;
-}
 
 /** Where each known field's entry is, while a header is put in order; 0 is nowhere. Of no use afterwards. */
 const places: Int32Array = new Int32Array(MAX_FIELDS);
@@ -23,7 +15,7 @@ const places: Int32Array = new Int32Array(MAX_FIELDS);
 /** Reads a header as it describes itself. Returns where the known entries now stand in the order of their numbers. */
 export function enterInGeneral(
   source: Source,
-  message: EnteringMessage,
+  internals: Internals,
   layout: HeaderLayout,
   offset: number,
 ): number {
@@ -43,35 +35,29 @@ export function enterInGeneral(
       p += field.wide ? 8 : 4;
     } else if (extended) {
       const kind = (source.i32(kindsAt + 4 * (bit >> 3)) >>> ((bit & 7) * 4)) & 0xf;
-      p += keepUnknown(source, message, bit + 1, kind, p);
+      p += keepUnknown(source, internals, bit + 1, kind, p);
     } else {
       // Its size is not known, so neither is where the next one begins; verification saw that no known one follows.
       lost = true;
     }
   }
-  message.lost = lost;
+  internals.lost = lost;
   for (let left = extended ? (first >>> 16) & 0xff : 0; left > 0; left--, p += SPARSE_ENTRY_BYTES) {
     const tag = source.i32(p);
     const field = layout.fieldOf(tag & MAX_FIELD_NUMBER);
     if (field !== undefined) places[field.index] = p + 4;
-    else keepUnknown(source, message, tag & MAX_FIELD_NUMBER, tag >>> 29, p + 4);
+    else keepUnknown(source, internals, tag & MAX_FIELD_NUMBER, tag >>> 29, p + 4);
   }
   putInOrder(source, layout);
-  message.present0 = source.present[0]!;
+  source.present0 = source.present[0]!;
   return SCRATCH_OFFSET;
 }
 
 /** Keeps an entry for writing; returns its size. */
-function keepUnknown(
-  source: Source,
-  message: EnteringMessage,
-  number: number,
-  kind: number,
-  at: number,
-): number {
-  message.unknown ??= new UnknownFields(source);
+function keepUnknown(source: Source, internals: Internals, number: number, kind: number, at: number): number {
+  internals.unknown ??= new UnknownFields(source);
   const wide = kind !== KIND_FIXED32;
-  message.unknown.add(number, kind, source.i32(at), wide ? source.i32(at + 4) : 0);
+  internals.unknown.add(number, kind, source.i32(at), wide ? source.i32(at + 4) : 0);
   return wide ? 8 : 4;
 }
 

@@ -18,6 +18,7 @@ export {
 } from './fragments.ts';
 export { Deframer, Framed, PREFIX_BYTES } from './framing.ts';
 export { high64, int64, int64Number, low64, uint64, uint64Number } from './int64.ts';
+export type { Internals } from './internals.ts';
 export type { JsonValue } from './json-value.ts';
 export type { FieldDescriptor } from './layout.ts';
 export { Message } from './message.ts';

@@ -2,6 +2,7 @@
 
 import { debugging } from './debug.ts';
 import { MalformedMessageError, OK } from './error.ts';
+import type { Internals } from './internals.ts';
 import { messageFromJson } from './json.ts';
 import type { JsonValue } from './json-value.ts';
 import { type FieldDescriptor, HeaderLayout } from './layout.ts';
@@ -47,7 +48,8 @@ export class MessageType<out T extends Message> {
   readonly fields: readonly FieldDescriptor[];
   readonly layout: HeaderLayout;
   private readonly createMessage: () => T;
-  private readonly idle: Message[];
+  // Of the idle messages: of one class, whatever the type.
+  private readonly idle: Internals[];
   private idleCount: number;
 
   constructor(options: MessageTypeOptions<T>) {
@@ -61,10 +63,18 @@ export class MessageType<out T extends Message> {
 
   /** An empty message; from the pool when there is one. */
   acquire(): T {
+    if (this.idleCount === 0) return this.acquireFresh();
+    const internals = this.idle[--this.idleCount]!;
+    internals.live = true;
+    internals.copyThresholdBytes = tuning.copyThresholdBytes;
+    if (debugging.on) debugging.acquired(internals.message);
     // What is in the pool was made by `createMessage`.
-    const message = this.idleCount > 0 ? (this.idle[--this.idleCount] as T) : this.createMessage();
-    message.live = true;
-    message.copyThresholdBytes = tuning.copyThresholdBytes;
+    return internals.message as T;
+  }
+
+  private acquireFresh(): T {
+    const message = this.createMessage();
+    message.internals.live = true;
     if (debugging.on) debugging.acquired(message);
     return message;
   }
@@ -72,16 +82,16 @@ export class MessageType<out T extends Message> {
   /** A message that is part of another, which looks after it. */
   createPart(): T {
     const message = this.createMessage();
-    message.isPart = true;
-    message.live = true;
+    message.internals.isPart = true;
+    message.internals.live = true;
     return message;
   }
 
   /** Takes a released message back; called by `Message.release`. */
-  recycle(message: Message): void {
+  recycle(internals: Internals): void {
     if (debugging.on || this.idleCount >= MAX_IDLE) return;
-    if (this.idleCount < this.idle.length) this.idle[this.idleCount] = message;
-    else this.idle.push(message);
+    if (this.idleCount < this.idle.length) this.idle[this.idleCount] = internals;
+    else this.idle.push(internals);
     this.idleCount++;
   }
 

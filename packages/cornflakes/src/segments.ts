@@ -1,7 +1,7 @@
 // A message's bytes as they lie: one array, or several slices. Offsets of the message are turned into places by a window
 // over the segment that was used last. Reading is source.ts, writing is writer.ts.
 
-import type { ScatterGatherArray, Slice } from '@demikernel/memory';
+import type { ScatterGatherArray, Slice, SlotPool } from '@demikernel/memory';
 import { MalformedMessageError, OUT_OF_BOUNDS } from './error.ts';
 import { MAX_FIELDS } from './wire.ts';
 
@@ -34,17 +34,20 @@ export class Segments {
   delta: number;
   windowStart: number;
   windowEnd: number;
-  /** The slices, when the bytes are a scatter-gather array; segment i is its slice `firstSegment + i`. */
-  array: ScatterGatherArray | undefined;
+  /** Whether the segments are slots of pools, so that bytes can be referred to; else there is one, of plain memory. */
+  inSlots: boolean;
   /** The segment under the window. */
   segment: number;
   /** Where the entries of a header are put in order. */
   readonly scratch: Uint8Array;
   readonly scratchView: DataView;
+  // By segment: the message's offset of its first byte, that byte's place, and the slot.
   private readonly starts: number[];
+  private readonly places: number[];
+  protected readonly pools: (SlotPool | undefined)[];
+  protected readonly slots: number[];
   private plain: Uint8Array;
   private plainView: DataView;
-  private plainOffset: number;
 
   constructor() {
     this.lengthBytes = 0;
@@ -54,29 +57,46 @@ export class Segments {
     this.delta = 0;
     this.windowStart = 0;
     this.windowEnd = 0;
-    this.array = undefined;
+    this.inSlots = false;
     this.segment = 0;
     this.scratch = SHARED_SCRATCH;
     this.scratchView = SHARED_SCRATCH_VIEW;
     this.starts = [];
+    this.places = [];
+    this.pools = [];
+    this.slots = [];
     this.plain = NO_BYTES;
     this.plainView = NO_VIEW;
-    this.plainOffset = 0;
   }
 
   /** Lies over the slices of an array, behind its first `skipBytes`. Takes no references. */
   overArray(array: ScatterGatherArray, skipBytes: number): void {
-    const starts = this.starts;
-    let at = -skipBytes;
-    for (let i = 0; i < array.count; i++) {
-      if (i < starts.length) starts[i] = at;
-      else starts.push(at);
-      at += array.segments[i]!.length;
-    }
-    this.array = array;
-    this.count = array.count;
-    this.lengthBytes = at;
+    const { count } = array;
+    this.begin(-skipBytes);
+    for (let i = 0; i < count; i++) this.add(array.segments[i]!);
     this.move(0);
+  }
+
+  /** Lies over one slice. Takes no reference. */
+  overSlice(slice: Slice): void {
+    this.begin(0);
+    this.add(slice);
+    this.move(0);
+  }
+
+  private begin(start: number): void {
+    this.inSlots = true;
+    this.count = 0;
+    this.lengthBytes = start;
+  }
+
+  private add(slice: Slice): void {
+    const index = this.count++;
+    this.starts[index] = this.lengthBytes;
+    this.places[index] = slice.offset;
+    this.pools[index] = slice.pool;
+    this.slots[index] = slice.slot;
+    this.lengthBytes += slice.length;
   }
 
   /** Lies over plain memory. */
@@ -86,17 +106,19 @@ export class Segments {
       this.plainView = new DataView(bytes.buffer);
       this.plain = new Uint8Array(bytes.buffer);
     }
-    this.plainOffset = bytes.byteOffset;
-    this.array = undefined;
+    this.inSlots = false;
     this.count = 1;
     this.starts[0] = 0;
+    this.places[0] = bytes.byteOffset;
     this.lengthBytes = bytes.length;
     this.move(0);
   }
 
   /** Lies over nothing. */
   overNothing(): void {
-    this.array = undefined;
+    // A pool that nobody uses any more should go with its region.
+    if (this.inSlots) for (let i = 0; i < this.count; i++) this.pools[i] = undefined;
+    this.inSlots = false;
     // Views are dear to make, and a server receives into the same memory again and again; but do not keep much alive.
     if (this.plain.length > KEPT_BYTES) {
       this.plain = NO_BYTES;
@@ -119,19 +141,17 @@ export class Segments {
       return;
     }
     const start = this.starts[segment]!;
-    this.windowStart = start < 0 ? 0 : start;
-    if (this.array === undefined) {
+    if (this.inSlots) {
+      const { region } = this.pools[segment]!;
+      this.view = region.view;
+      this.bytes = region.bytes;
+    } else {
       this.view = this.plainView;
       this.bytes = this.plain;
-      this.delta = this.plainOffset;
-      this.windowEnd = this.lengthBytes;
-      return;
     }
-    const slice = this.array.segments[segment]!;
-    this.view = slice.pool.region.view;
-    this.bytes = slice.pool.region.bytes;
-    this.delta = slice.offset - start;
-    this.windowEnd = start + slice.length;
+    this.delta = this.places[segment]! - start;
+    this.windowStart = start < 0 ? 0 : start;
+    this.windowEnd = segment + 1 < this.count ? this.starts[segment + 1]! : this.lengthBytes;
   }
 
   /**
@@ -169,9 +189,19 @@ export class Segments {
     return true;
   }
 
-  /** The slice under the window. */
-  get slice(): Slice | undefined {
-    return this.array?.segments[this.segment];
+  /** Pool of the slot that the window's segment lies in. Only when {@link inSlots}. */
+  get pool(): SlotPool {
+    return this.pools[this.segment]!;
+  }
+
+  /** Pool of the first segment. Only when {@link inSlots}, and there is one. */
+  get firstPool(): SlotPool {
+    return this.pools[0]!;
+  }
+
+  /** The slot that the window's segment lies in. */
+  get slot(): number {
+    return this.slots[this.segment]!;
   }
 }
 

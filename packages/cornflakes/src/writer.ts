@@ -1,7 +1,8 @@
 // Writing a message: one pass that measures, one that writes header and small fields once, to where they are sent from,
 // and notes what is sent by reference. Which bytes a field has is the field's business (fields/).
 
-import { DemiError, type ScatterGatherArray, type Slice } from '@demikernel/memory';
+import { DemiError, type ScatterGatherArray, type SlotPool } from '@demikernel/memory';
+import type { Internals, References } from './internals.ts';
 import type { HeaderLayout } from './layout.ts';
 import type { Message } from './message.ts';
 import type { MessageType } from './message-type.ts';
@@ -12,14 +13,6 @@ import { referredFrom, tuning } from './tuning.ts';
 import { kindOf, MAX_SPARSE_ENTRIES, population, SPARSE_ENTRY_BYTES, VERSION_EXTENDED } from './wire.ts';
 
 const LOOP_BYTES = 48;
-
-/** Slices that a message sends by reference, noted while it is written. They are the fields', not ours. */
-export interface References {
-  count: number;
-  readonly slices: Slice[];
-  readonly starts: number[];
-  readonly lengths: number[];
-}
 
 /**
  * ```
@@ -52,12 +45,12 @@ export class Writer extends Segments {
   }
 
   /** Measures a whole message. Afterwards the counters are the sizes of its parts. */
-  measure(message: Message): void {
+  measure(message: Message, internals: Internals): void {
     this.headBytes = 0;
     this.copiedBytes = 0;
     this.referredBytes = 0;
     this.kindBytes = 0;
-    this.copyThresholdBytes = message.copyThresholdBytes;
+    this.copyThresholdBytes = internals.copyThresholdBytes;
     // A message that keeps unknown fields is of the extended format, whatever its own fields are.
     this.extended = tuning.alwaysExtended || message.type.layout.extended;
     message.measure(this);
@@ -65,20 +58,16 @@ export class Writer extends Segments {
   }
 
   /** Writes a message that has been measured and whose target this lies over. */
-  write(
-    message: Message,
-    headBytes: number,
-    copiedBytes: number,
-    extended: boolean,
-    references: References,
-  ): void {
+  write(message: Message, internals: Internals): void {
+    const { headBytes, copiedBytes } = internals;
     if (this.lengthBytes < headBytes + copiedBytes)
       throw targetTooSmall(headBytes + copiedBytes, this.lengthBytes);
+    const references = internals.referencesToSend();
     this.headBytes = 0;
     this.copiedBytes = headBytes;
     this.referredBytes = headBytes + copiedBytes;
-    this.copyThresholdBytes = message.copyThresholdBytes;
-    this.extended = extended;
+    this.copyThresholdBytes = internals.copyThresholdBytes;
+    this.extended = internals.extended;
     this.references = references;
     references.count = 0;
     try {
@@ -92,24 +81,24 @@ export class Writer extends Segments {
   // Measuring
 
   /** Begins a header of `words` and `sparse` entries of the message's own. */
-  measureHeader(message: Message, type: MessageType<Message>, sparse: number): void {
+  measureHeader(internals: Internals, type: MessageType<Message>, sparse: number): void {
     const { layout } = type;
-    message.headerBytes = 4 + 4 * layout.words + SPARSE_ENTRY_BYTES * sparse;
+    internals.headerBytes = 4 + 4 * layout.words + SPARSE_ENTRY_BYTES * sparse;
     this.kindBytes += layout.kindBytes;
-    const { unknown } = message;
+    const { unknown } = internals;
     if (unknown !== undefined && unknown.count !== 0) {
       if (sparse + unknown.count > MAX_SPARSE_ENTRIES) throw tooManySparse(layout);
       this.extended = true;
-      message.headerBytes += SPARSE_ENTRY_BYTES * unknown.count;
+      internals.headerBytes += SPARSE_ENTRY_BYTES * unknown.count;
       unknown.measure(this);
     } else if (sparse > MAX_SPARSE_ENTRIES) throw tooManySparse(layout);
-    this.headBytes += message.headerBytes;
+    this.headBytes += internals.headerBytes;
   }
 
   /** Adds the entries of one presence word, `wide` of which take eight bytes. */
-  measureEntries(message: Message, present: number, wide: number): void {
+  measureEntries(internals: Internals, present: number, wide: number): void {
     const bytes = 4 * (population(present) + population(present & wide));
-    message.headerBytes += bytes;
+    internals.headerBytes += bytes;
     this.headBytes += bytes;
   }
 
@@ -121,9 +110,9 @@ export class Writer extends Segments {
 
   /** Whether a received blob is sent by reference. */
   refers(source: Source, length: number): boolean {
-    const { array } = source;
-    if (array === undefined || length === 0) return false;
-    return length >= referredFrom(this.copyThresholdBytes, array.segments[0]!.pool);
+    if (!source.inSlots || length === 0) return false;
+    // Of one pool for the whole message: both passes must decide alike.
+    return length >= referredFrom(this.copyThresholdBytes, source.firstPool);
   }
 
   /** A string; returns its length in UTF-8. */
@@ -136,28 +125,28 @@ export class Writer extends Segments {
   // Writing
 
   /** Writes what stands before a header's entries, but for the presence words; returns where the entries begin. */
-  header(message: Message, at: number, type: MessageType<Message>, sparse: number): number {
+  header(internals: Internals, at: number, type: MessageType<Message>, sparse: number): number {
     const { layout } = type;
     const { words } = layout;
-    this.headBytes = at + message.headerBytes;
+    this.headBytes = at + internals.headerBytes;
     if (!this.extended) {
       this.u32(at, words);
       return at + 4 + 4 * words;
     }
     const { kinds, kindBytes } = layout;
-    const { unknown } = message;
+    const { unknown } = internals;
     const entries = sparse + (unknown === undefined ? 0 : unknown.count);
     this.headBytes += kindBytes;
     this.u32(at, words | ((kindBytes >> 2) << 8) | (entries << 16) | (VERSION_EXTENDED << 24));
     const kindsAt = at + 4 + 4 * words;
     for (let i = 0; i < kinds.length; i++) this.u32(kindsAt + 4 * i, kinds[i]!);
-    if (unknown !== undefined) message.unknownWritten = 0;
+    if (unknown !== undefined) internals.unknownWritten = 0;
     return kindsAt + kindBytes;
   }
 
   /** Begins a sparse entry at `p`, behind unknown ones of lower numbers; returns where it ends, its value 8 before. */
-  sparse(p: number, number: number, type: number, label: number, message: Message): number {
-    if (message.unknown !== undefined) p = this.unknown(p, message, number);
+  sparse(p: number, number: number, type: number, label: number, internals: Internals): number {
+    if (internals.unknown !== undefined) p = this.unknown(p, internals, number);
     this.u32(p, (kindOf(type, label) << 29) | number);
     // A 32-bit value leaves the rest of its eight bytes to be cleared.
     this.u32(p + 8, 0);
@@ -165,14 +154,14 @@ export class Writer extends Segments {
   }
 
   /** Writes the unknown fields that are left. */
-  unknownRest(p: number, message: Message): void {
-    this.unknown(p, message, Number.POSITIVE_INFINITY);
+  unknownRest(p: number, internals: Internals): void {
+    this.unknown(p, internals, Number.POSITIVE_INFINITY);
   }
 
-  private unknown(p: number, message: Message, limit: number): number {
-    const index = message.unknownWritten;
-    const next = message.unknown!.emit(this, p, index, limit);
-    message.unknownWritten = next;
+  private unknown(p: number, internals: Internals, limit: number): number {
+    const index = internals.unknownWritten;
+    const next = internals.unknown!.emit(this, p, index, limit);
+    internals.unknownWritten = next;
     return p + SPARSE_ENTRY_BYTES * (next - index);
   }
 
@@ -244,20 +233,16 @@ export class Writer extends Segments {
     this.referredBytes += length;
   }
 
-  /** Notes `length` bytes at `start` of a slice. */
-  refer(slice: Slice, start: number, length: number): void {
-    const references = this.references!;
-    const index = references.count++;
-    references.slices[index] = slice;
-    references.starts[index] = start;
-    references.lengths[index] = length;
+  /** Notes `length` bytes of a slot, at `offset` of its region. */
+  refer(pool: SlotPool, slot: number, offset: number, length: number): void {
+    this.references!.add(pool, slot, offset, length);
   }
 
   /** Notes every slice of an array. */
   referAll(array: ScatterGatherArray): void {
     for (let i = 0; i < array.count; i++) {
       const slice = array.segments[i]!;
-      if (slice.length !== 0) this.refer(slice, 0, slice.length);
+      if (slice.length !== 0) this.refer(slice.pool, slice.slot, slice.offset, slice.length);
     }
   }
 
@@ -274,8 +259,7 @@ export class Writer extends Segments {
     while (length > 0) {
       source.seek(offset, 1);
       const part = Math.min(length, source.windowEnd - offset);
-      const slice = source.slice!;
-      this.refer(slice, offset + source.delta - slice.offset, part);
+      this.refer(source.pool, source.slot, offset + source.delta, part);
       offset += part;
       length -= part;
     }

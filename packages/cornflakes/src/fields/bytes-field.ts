@@ -122,6 +122,15 @@ export class BytesField {
   }
 
   clear(): void {
+    if (this.state === RECEIVED) {
+      this.state = EMPTY;
+      this.lengthBytes = 0;
+      this.source = undefined;
+    } else if (this.state !== EMPTY) this.clearOwn();
+  }
+
+  /** Of values that were set: gives references back. */
+  private clearOwn(): void {
     const { slice, array } = this;
     this.state = EMPTY;
     this.lengthBytes = 0;
@@ -220,10 +229,10 @@ export class BytesField {
       return array;
     }
     if (this.state === ARRAY) return this.array!.share();
-    const from = this.source?.array;
-    if (this.state !== RECEIVED || from === undefined) return undefined;
-    const array = from.pool.array();
-    this.source!.appendTo(array, this.offset, this.lengthBytes);
+    const { source } = this;
+    if (this.state !== RECEIVED || !source!.inSlots) return undefined;
+    const array = source!.pool.array();
+    source!.appendTo(array, this.offset, this.lengthBytes);
     return array;
   }
 
@@ -249,7 +258,7 @@ export class BytesField {
           return;
         }
         w.emitReferred(p, length);
-        w.refer(this.slice!, 0, length);
+        w.refer(this.slice!.pool, this.slice!.slot, this.slice!.offset, length);
         return;
       case ARRAY:
         if (!this.byReference) {

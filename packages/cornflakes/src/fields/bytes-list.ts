@@ -45,7 +45,6 @@ export abstract class BlobList<F extends BytesField> {
     if (item === undefined) this.items[index] = item = this.create();
     if (this.epochs[index] !== this.epoch) {
       this.epochs[index] = this.epoch;
-      item.clear();
       if (this.source !== undefined) item.load(this.source, this.offset + ENTRY_BYTES * index);
     }
     return item;
@@ -66,6 +65,7 @@ export abstract class BlobList<F extends BytesField> {
   }
 
   clear(): void {
+    if (this.count === 0 && this.source === undefined) return;
     for (let i = 0; i < this.count && i < this.items.length; i++) {
       if (this.epochs[i] === this.epoch) this.items[i]!.clear();
     }

@@ -34,24 +34,32 @@ export class MessageField<T extends Message> {
 
   /** The message; an empty one when there is none. */
   get(): T {
-    this.message ??= this.type.createPart();
-    if (this.state === RECEIVED) {
-      this.state = READY;
-      this.message.clear();
-      this.message.load(this.source!, this.offset);
-    }
+    if (this.message === undefined) this.message = this.type.createPart();
+    if (this.state === RECEIVED) this.read(this.message);
     return this.message;
+  }
+
+  private read(message: T): void {
+    try {
+      message.load(this.source!, this.offset);
+      this.state = READY;
+    } catch (error) {
+      // The memory has changed since it was verified. Nobody sees the half.
+      message.clear();
+      throw error;
+    }
   }
 
   /** The message, which is there from now on. */
   mutable(owner: Message): T {
     const message = this.get();
-    message.copyThresholdBytes = owner.copyThresholdBytes;
+    message.internals.copyThresholdBytes = owner.internals.copyThresholdBytes;
     this.state = READY;
     return message;
   }
 
   clear(): void {
+    if (this.state === ABSENT) return;
     this.source = undefined;
     // A message that was never read holds nothing.
     if (this.state === READY) this.message!.clear();

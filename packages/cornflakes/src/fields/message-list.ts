@@ -43,12 +43,21 @@ export class MessageList<T extends Message> implements Iterable<T> {
     let item = this.items[index];
     if (item === undefined) this.items[index] = item = this.type.createPart();
     if (this.epochs[index] !== this.epoch) {
+      if (this.source !== undefined) this.read(item, this.source, index);
       this.epochs[index] = this.epoch;
-      item.clear();
-      if (this.source !== undefined)
-        item.load(this.source, this.source.u32(this.offset + ENTRY_BYTES * index + 4));
     }
     return item;
+  }
+
+  /** Reads an item, which is empty: `clear` saw to that. */
+  private read(item: T, source: Source, index: number): void {
+    try {
+      item.load(source, source.u32(this.offset + ENTRY_BYTES * index + 4));
+    } catch (error) {
+      // The memory has changed since it was verified. Nobody sees the half.
+      item.clear();
+      throw error;
+    }
   }
 
   /** Adds a message, to be filled in. */
@@ -57,11 +66,12 @@ export class MessageList<T extends Message> implements Iterable<T> {
     this.count++;
     const item = this.at(this.count - 1);
     // A part is used again and again, and the setting may have changed since it was made.
-    item.copyThresholdBytes = tuning.copyThresholdBytes;
+    item.internals.copyThresholdBytes = tuning.copyThresholdBytes;
     return item;
   }
 
   clear(): void {
+    if (this.count === 0 && this.source === undefined) return;
     for (let i = 0; i < this.count && i < this.items.length; i++) {
       if (this.epochs[i] === this.epoch) this.items[i]!.clear();
     }

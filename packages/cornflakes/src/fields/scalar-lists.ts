@@ -105,6 +105,7 @@ export class NumberList implements Iterable<number> {
   }
 
   clear(): void {
+    if (this.count === 0 && this.source === undefined) return;
     this.count = 0;
     this.source = undefined;
     if (this.values.length > MAX_KEPT_ELEMENTS) this.values.length = 0;
@@ -222,6 +223,7 @@ export class BigIntList implements Iterable<bigint> {
   }
 
   clear(): void {
+    if (this.count === 0 && this.source === undefined) return;
     this.count = 0;
     this.source = undefined;
     if (this.lows.length > MAX_KEPT_ELEMENTS) {

@@ -66,11 +66,13 @@ const POINT: MessageType<Point> = new MessageType<Point>({
 /** Where something is. Only types of the reference's wire format: encoded in format 0. */
 export class Point extends Message {
   static readonly type: MessageType<Point> = POINT;
+  private present0: number;
   private _x: number;
   private _y: number;
 
   constructor() {
     super(POINT);
+    this.present0 = 0;
     this._x = 0;
     this._y = 0;
   }
@@ -120,13 +122,15 @@ export class Point extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._x = 0;
     this._y = 0;
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, POINT, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, POINT, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._x = source.i32(p);
       p += 4;
@@ -135,13 +139,13 @@ export class Point extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, POINT, 0);
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, POINT, 0);
+    w.measureEntries(this.internals, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, POINT, 0);
+    let p = w.header(this.internals, at, POINT, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._x);
@@ -151,7 +155,7 @@ export class Point extends Message {
       w.u32(p, this._y);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -168,11 +172,13 @@ const GET_RESP: MessageType<GetResp> = new MessageType<GetResp>({
 /** The reference's own example. */
 export class GetResp extends Message {
   static readonly type: MessageType<GetResp> = GET_RESP;
+  private present0: number;
   private _id: number;
   private readonly _val: BytesField;
 
   constructor() {
     super(GET_RESP);
+    this.present0 = 0;
     this._id = 0;
     this._val = new BytesField();
   }
@@ -213,7 +219,7 @@ export class GetResp extends Message {
     return this._val.bytes();
   }
   set val(value: BytesValue) {
-    this._val.set(value, this.copyThresholdBytes);
+    this._val.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x2;
   }
   /** Length, leases and copies of `val` without a view. */
@@ -226,13 +232,15 @@ export class GetResp extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._id = 0;
     this._val.clear();
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, GET_RESP, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, GET_RESP, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._id = source.u32(p);
       p += 4;
@@ -241,14 +249,14 @@ export class GetResp extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, GET_RESP, 0);
-    w.measureEntries(this, this.present0, 0x2);
+    w.measureHeader(this.internals, GET_RESP, 0);
+    w.measureEntries(this.internals, this.present0, 0x2);
     if (this.present0 & 0x2) this._val.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, GET_RESP, 0);
+    let p = w.header(this.internals, at, GET_RESP, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._id);
@@ -258,7 +266,7 @@ export class GetResp extends Message {
       this._val.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -275,11 +283,13 @@ const EVERYTHING_COUNTS_ENTRY: MessageType<EverythingCountsEntry> = new MessageT
 /** One entry of `Everything.counts`. */
 export class EverythingCountsEntry extends Message {
   static readonly type: MessageType<EverythingCountsEntry> = EVERYTHING_COUNTS_ENTRY;
+  private present0: number;
   private readonly _key: StringField;
   private _value: number;
 
   constructor() {
     super(EVERYTHING_COUNTS_ENTRY);
+    this.present0 = 0;
     this._key = new StringField();
     this._value = 0;
   }
@@ -305,7 +315,7 @@ export class EverythingCountsEntry extends Message {
     return this._key.text();
   }
   set key(value: StringValue) {
-    this._key.set(value, this.copyThresholdBytes);
+    this._key.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1;
   }
   /** Length, leases and copies of `key` without a view. */
@@ -333,13 +343,15 @@ export class EverythingCountsEntry extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._key.clear();
     this._value = 0;
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, EVERYTHING_COUNTS_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, EVERYTHING_COUNTS_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._key.load(source, p);
       p += 8;
@@ -348,14 +360,14 @@ export class EverythingCountsEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, EVERYTHING_COUNTS_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x1);
+    w.measureHeader(this.internals, EVERYTHING_COUNTS_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x1);
     if (this.present0 & 0x1) this._key.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, EVERYTHING_COUNTS_ENTRY, 0);
+    let p = w.header(this.internals, at, EVERYTHING_COUNTS_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._key.emit(w, p);
@@ -365,7 +377,7 @@ export class EverythingCountsEntry extends Message {
       w.u32(p, this._value);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -382,11 +394,13 @@ const EVERYTHING_PLACES_ENTRY: MessageType<EverythingPlacesEntry> = new MessageT
 /** One entry of `Everything.places`. */
 export class EverythingPlacesEntry extends Message {
   static readonly type: MessageType<EverythingPlacesEntry> = EVERYTHING_PLACES_ENTRY;
+  private present0: number;
   private _key: number;
   private readonly _value: MessageField<Point>;
 
   constructor() {
     super(EVERYTHING_PLACES_ENTRY);
+    this.present0 = 0;
     this._key = 0;
     this._value = new MessageField<Point>(POINT);
   }
@@ -438,13 +452,15 @@ export class EverythingPlacesEntry extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._key = 0;
     this._value.clear();
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, EVERYTHING_PLACES_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, EVERYTHING_PLACES_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._key = source.i32(p);
       p += 4;
@@ -453,14 +469,14 @@ export class EverythingPlacesEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, EVERYTHING_PLACES_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x2);
+    w.measureHeader(this.internals, EVERYTHING_PLACES_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x2);
     if (this.present0 & 0x2) this._value.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, EVERYTHING_PLACES_ENTRY, 0);
+    let p = w.header(this.internals, at, EVERYTHING_PLACES_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._key);
@@ -470,7 +486,7 @@ export class EverythingPlacesEntry extends Message {
       this._value.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -516,6 +532,7 @@ const EVERYTHING: MessageType<Everything> = new MessageType<Everything>({
 /** Every kind of field. */
 export class Everything extends Message {
   static readonly type: MessageType<Everything> = EVERYTHING;
+  private present0: number;
   private present1: number;
   private _small: number;
   private _count: number;
@@ -553,6 +570,7 @@ export class Everything extends Message {
 
   constructor() {
     super(EVERYTHING);
+    this.present0 = 0;
     this.present1 = 0;
     this._small = 0;
     this._count = 0;
@@ -800,7 +818,7 @@ export class Everything extends Message {
     return this._name.text();
   }
   set name(value: StringValue) {
-    this._name.set(value, this.copyThresholdBytes);
+    this._name.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x800;
   }
   /** Length, leases and copies of `name` without a view. */
@@ -819,7 +837,7 @@ export class Everything extends Message {
     return this._data.bytes();
   }
   set data(value: BytesValue) {
-    this._data.set(value, this.copyThresholdBytes);
+    this._data.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1000;
   }
   /** Length, leases and copies of `data` without a view. */
@@ -952,7 +970,7 @@ export class Everything extends Message {
   }
   set text(value: StringValue) {
     if (!(this.present0 & 0x2000000)) this.clearChoice();
-    this._text.set(value, this.copyThresholdBytes);
+    this._text.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x2000000;
   }
   /** Length, leases and copies of `text` without a view. */
@@ -1021,7 +1039,7 @@ export class Everything extends Message {
     return this._far.text();
   }
   set far(value: StringValue) {
-    this._far.set(value, this.copyThresholdBytes);
+    this._far.set(value, this.internals.copyThresholdBytes);
     this.present1 |= 0x1;
   }
   /** Length, leases and copies of `far` without a view. */
@@ -1049,6 +1067,7 @@ export class Everything extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this.present1 = 0;
     this._small = 0;
     this._count = 0;
@@ -1086,8 +1105,9 @@ export class Everything extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, EVERYTHING, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, EVERYTHING, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     const present1 = source.present[1]!;
     this.present1 = present1;
     if (present0 & 0x1) {
@@ -1217,8 +1237,8 @@ export class Everything extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, EVERYTHING, population(this.present1));
-    w.measureEntries(this, this.present0, 0x16fff9e0);
+    w.measureHeader(this.internals, EVERYTHING, population(this.present1));
+    w.measureEntries(this.internals, this.present0, 0x16fff9e0);
     if (this.present0 & 0x800) this._name.measure(w);
     if (this.present0 & 0x1000) this._data.measure(w);
     if (this.present0 & 0x2000) this._point.measure(w);
@@ -1257,7 +1277,7 @@ export class Everything extends Message {
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
     const present1 = this.present1;
-    let p = w.header(this, at, EVERYTHING, population(this.present1));
+    let p = w.header(this.internals, at, EVERYTHING, population(this.present1));
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._small);
@@ -1376,14 +1396,14 @@ export class Everything extends Message {
       p += 8;
     }
     if (present1 & 0x1) {
-      p = w.sparse(p, 1000, STRING, SINGULAR, this);
+      p = w.sparse(p, 1000, STRING, SINGULAR, this.internals);
       this._far.emit(w, p - 8);
     }
     if (present1 & 0x2) {
-      p = w.sparse(p, 536870911, UINT32, SINGULAR, this);
+      p = w.sparse(p, 536870911, UINT32, SINGULAR, this.internals);
       w.u32(p - 8, this._farthest);
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -1406,6 +1426,7 @@ const TICK: MessageType<Tick> = new MessageType<Tick>({
 /** Small scalars only. */
 export class Tick extends Message {
   static readonly type: MessageType<Tick> = TICK;
+  private present0: number;
   private _id: number;
   private _quantity: number;
   private _price: number;
@@ -1418,6 +1439,7 @@ export class Tick extends Message {
 
   constructor() {
     super(TICK);
+    this.present0 = 0;
     this._id = 0;
     this._quantity = 0;
     this._price = 0;
@@ -1570,6 +1592,7 @@ export class Tick extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._id = 0;
     this._quantity = 0;
     this._price = 0;
@@ -1582,8 +1605,9 @@ export class Tick extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, TICK, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, TICK, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._id = source.u32(p);
       p += 4;
@@ -1617,13 +1641,13 @@ export class Tick extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, TICK, 0);
-    w.measureEntries(this, this.present0, 0x64);
+    w.measureHeader(this.internals, TICK, 0);
+    w.measureEntries(this.internals, this.present0, 0x64);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, TICK, 0);
+    let p = w.header(this.internals, at, TICK, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._id);
@@ -1657,7 +1681,7 @@ export class Tick extends Message {
       w.u32(p, this._color);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -1674,11 +1698,13 @@ const GET_REQ: MessageType<GetReq> = new MessageType<GetReq>({
 /** A get request of a key-value store. */
 export class GetReq extends Message {
   static readonly type: MessageType<GetReq> = GET_REQ;
+  private present0: number;
   private _id: number;
   private readonly _key: StringField;
 
   constructor() {
     super(GET_REQ);
+    this.present0 = 0;
     this._id = 0;
     this._key = new StringField();
   }
@@ -1719,7 +1745,7 @@ export class GetReq extends Message {
     return this._key.text();
   }
   set key(value: StringValue) {
-    this._key.set(value, this.copyThresholdBytes);
+    this._key.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x2;
   }
   /** Length, leases and copies of `key` without a view. */
@@ -1732,13 +1758,15 @@ export class GetReq extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._id = 0;
     this._key.clear();
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, GET_REQ, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, GET_REQ, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._id = source.u32(p);
       p += 4;
@@ -1747,14 +1775,14 @@ export class GetReq extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, GET_REQ, 0);
-    w.measureEntries(this, this.present0, 0x2);
+    w.measureHeader(this.internals, GET_REQ, 0);
+    w.measureEntries(this.internals, this.present0, 0x2);
     if (this.present0 & 0x2) this._key.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, GET_REQ, 0);
+    let p = w.header(this.internals, at, GET_REQ, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._id);
@@ -1764,7 +1792,7 @@ export class GetReq extends Message {
       this._key.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -1787,6 +1815,7 @@ const BATCH: MessageType<Batch> = new MessageType<Batch>({
 /** Every type of the reference's format: encoded in format 0. */
 export class Batch extends Message {
   static readonly type: MessageType<Batch> = BATCH;
+  private present0: number;
   private _id: number;
   private readonly _vals: BytesList;
   private readonly _points: MessageList<Point>;
@@ -1799,6 +1828,7 @@ export class Batch extends Message {
 
   constructor() {
     super(BATCH);
+    this.present0 = 0;
     this._id = 0;
     this._vals = new BytesList();
     this._points = new MessageList<Point>(POINT);
@@ -1871,7 +1901,7 @@ export class Batch extends Message {
     return this._note.text();
   }
   set note(value: StringValue) {
-    this._note.set(value, this.copyThresholdBytes);
+    this._note.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x10;
   }
   /** Length, leases and copies of `note` without a view. */
@@ -1937,6 +1967,7 @@ export class Batch extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._id = 0;
     this._vals.clear();
     this._points.clear();
@@ -1949,8 +1980,9 @@ export class Batch extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, BATCH, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, BATCH, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._id = source.u32(p);
       p += 4;
@@ -1985,8 +2017,8 @@ export class Batch extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, BATCH, 0);
-    w.measureEntries(this, this.present0, 0xfe);
+    w.measureHeader(this.internals, BATCH, 0);
+    w.measureEntries(this.internals, this.present0, 0xfe);
     if (this.present0 & 0x2) this._vals.measure(w);
     if (this.present0 & 0x4) this._points.measure(w);
     if (this.present0 & 0x8) this._first.measure(w);
@@ -2004,7 +2036,7 @@ export class Batch extends Message {
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, BATCH, 0);
+    let p = w.header(this.internals, at, BATCH, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._id);
@@ -2038,7 +2070,7 @@ export class Batch extends Message {
       this._next.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -2052,10 +2084,12 @@ const FIRST_BATCH: MessageType<FirstBatch> = new MessageType<FirstBatch>({
 /** `Batch` as its first version had it. */
 export class FirstBatch extends Message {
   static readonly type: MessageType<FirstBatch> = FIRST_BATCH;
+  private present0: number;
   private _id: number;
 
   constructor() {
     super(FIRST_BATCH);
+    this.present0 = 0;
     this._id = 0;
   }
 
@@ -2089,28 +2123,30 @@ export class FirstBatch extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._id = 0;
   }
 
   override load(source: Source, at: number): void {
-    const p = source.enter(this, FIRST_BATCH, at);
-    const present0 = this.present0;
+    const p = source.enter(this.internals, FIRST_BATCH, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) this._id = source.u32(p);
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, FIRST_BATCH, 0);
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, FIRST_BATCH, 0);
+    w.measureEntries(this.internals, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, FIRST_BATCH, 0);
+    let p = w.header(this.internals, at, FIRST_BATCH, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._id);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }

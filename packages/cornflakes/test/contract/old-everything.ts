@@ -9,6 +9,7 @@ import {
   Message,
   MessageField,
   MessageType,
+  population,
   type ReadOptions,
   SINGULAR,
   type Source,
@@ -35,6 +36,7 @@ const OLD_EVERYTHING: MessageType<OldEverything> = new MessageType<OldEverything
 /** `Everything` as an older schema had it: a few fields, and fewer in between. */
 export class OldEverything extends Message {
   static readonly type: MessageType<OldEverything> = OLD_EVERYTHING;
+  private present0: number;
   private present1: number;
   private _small: number;
   private readonly _name: StringField;
@@ -44,6 +46,7 @@ export class OldEverything extends Message {
 
   constructor() {
     super(OLD_EVERYTHING);
+    this.present0 = 0;
     this.present1 = 0;
     this._small = 0;
     this._name = new StringField();
@@ -88,7 +91,7 @@ export class OldEverything extends Message {
     return this._name.text();
   }
   set name(value: StringValue) {
-    this._name.set(value, this.copyThresholdBytes);
+    this._name.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x800;
   }
   /** Length, leases and copies of `name` without a view. */
@@ -139,7 +142,7 @@ export class OldEverything extends Message {
     return this._far.text();
   }
   set far(value: StringValue) {
-    this._far.set(value, this.copyThresholdBytes);
+    this._far.set(value, this.internals.copyThresholdBytes);
     this.present1 |= 0x1;
   }
   /** Length, leases and copies of `far` without a view. */
@@ -152,6 +155,7 @@ export class OldEverything extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this.present1 = 0;
     this._small = 0;
     this._name.clear();
@@ -161,8 +165,9 @@ export class OldEverything extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, OLD_EVERYTHING, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, OLD_EVERYTHING, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     const present1 = source.present[1]!;
     this.present1 = present1;
     if (present0 & 0x1) {
@@ -185,8 +190,8 @@ export class OldEverything extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, OLD_EVERYTHING, (this.present1 >>> 0) & 1);
-    w.measureEntries(this, this.present0, 0x10000800);
+    w.measureHeader(this.internals, OLD_EVERYTHING, population(this.present1));
+    w.measureEntries(this.internals, this.present0, 0x10000800);
     if (this.present0 & 0x800) this._name.measure(w);
     if (this.present0 & 0x10000000) this._inner.measure(w);
     if (this.present1 & 0x1) this._far.measure(w);
@@ -195,7 +200,7 @@ export class OldEverything extends Message {
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
     const present1 = this.present1;
-    let p = w.header(this, at, OLD_EVERYTHING, (this.present1 >>> 0) & 1);
+    let p = w.header(this.internals, at, OLD_EVERYTHING, population(this.present1));
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._small);
@@ -214,9 +219,9 @@ export class OldEverything extends Message {
       p += 8;
     }
     if (present1 & 0x1) {
-      p = w.sparse(p, 1000, STRING, SINGULAR, this);
+      p = w.sparse(p, 1000, STRING, SINGULAR, this.internals);
       this._far.emit(w, p - 8);
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }

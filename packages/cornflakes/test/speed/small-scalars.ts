@@ -106,8 +106,7 @@ const work: Record<string, (i: number) => void> = {
     sink += incoming.keyField.length;
     reply.clear();
     reply.id = incoming.id;
-    reply.valField.set(value, 512);
-    reply.present0 |= 2;
+    reply.val = value;
     const out = pool.allocArray(reply.copiedBytes())!;
     reply.write(out);
     reply.gather(out);

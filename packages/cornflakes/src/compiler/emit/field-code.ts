@@ -170,7 +170,7 @@ function objectCode(context: FieldContext, code: ScalarCode): FieldCode {
       `  return this.${storage}.${get}();`,
       '}',
       ...setter(context, module.runtimeType(code.set), [
-        `this.${storage}.set(value, this.copyThresholdBytes);`,
+        `this.${storage}.set(value, this.internals.copyThresholdBytes);`,
       ]),
       `/** Length, leases and copies of \`${name}\` without a view. */`,
       `get ${name}Field(): ${holder} {`,

@@ -7,8 +7,8 @@ import { camelCase, capitalized, NameScope } from './names.ts';
 /** Members of the runtime's `Message` (member-names.test.ts compares), and what a generated class declares itself. */
 export const BASE_MEMBERS: ReadonlySet<string> = new Set(
   (
-    'constructor type unknown lost copyThresholdBytes headerBytes measuredBytes writtenBytes unknownWritten isPart live root clearFields load ' +
-    'measure emit clear release tryRead rootState copiedBytes byteLength write writeOut gather toIovec toBytes toJSON ' +
+    'constructor type internals lost copyThresholdBytes measuredBytes writtenBytes clearFields load ' +
+    'measure emit clear release tryRead copiedBytes byteLength write gather toIovec toBytes toJSON ' +
     // Static ones, and names kept for later.
     'acquire read fromJSON source retain measureList countLists'
   ).split(' '),

@@ -104,7 +104,7 @@ class ClassWriter {
 
   private storage(): string[] {
     return [
-      ...this.furtherWords().map(word => `private ${word}: number;`),
+      ...this.presenceWords().map(word => `private ${word}: number;`),
       ...this.members.flatMap(member => member.code.storage.map(one => one.declaration)),
     ];
   }
@@ -113,7 +113,7 @@ class ClassWriter {
     const values = this.members.flatMap(({ code }) =>
       code.storage.map(({ declaration, value }) => `this.${memberName(declaration)} = ${value};`),
     );
-    const words = this.furtherWords().map(word => `this.${word} = 0;`);
+    const words = this.presenceWords().map(word => `this.${word} = 0;`);
     return ['constructor() {', ...indent([`super(${this.constant});`, ...words, ...values]), '}'];
   }
 
@@ -156,19 +156,18 @@ class ClassWriter {
 
   private clearFields(): string[] {
     const statements = [
-      ...this.furtherWords().map(word => `this.${word} = 0;`),
+      ...this.presenceWords().map(word => `this.${word} = 0;`),
       ...this.members.flatMap(member => member.code.clear),
     ];
-    if (statements.length === 0) return ['override clearFields(): void {}'];
     return ['override clearFields(): void {', ...indent(statements), '}'];
   }
 
   private load(): string[] {
     const head = `override load(source: ${this.module.runtimeType('Source')}, at: number): void {`;
-    const enter = `source.enter(this, ${this.constant}, at);`;
-    if (this.members.length === 0) return [head, `  ${enter}`, '}'];
+    const enter = `source.enter(this.internals, ${this.constant}, at);`;
+    if (this.members.length === 0) return [head, `  ${enter}`, '  this.present0 = source.present0;', '}'];
     const body = [`${this.members.length === 1 ? 'const' : 'let'} p = ${enter}`];
-    if (this.members.some(({ slot }) => slot.word === 0)) body.push('const present0 = this.present0;');
+    body.push('const present0 = source.present0;', 'this.present0 = present0;');
     for (let word = 1; word < this.slots.presentWords; word++) {
       body.push(`const present${word} = source.present[${word}]!;`, `this.present${word} = present${word};`);
     }
@@ -181,14 +180,14 @@ class ClassWriter {
   }
 
   private measure(): string[] {
-    const body = [`w.measureHeader(this, ${this.constant}, ${this.sparseCount()});`];
+    const body = [`w.measureHeader(this.internals, ${this.constant}, ${this.sparseCount()});`];
     if (this.members.some(member => member.code.list)) body.unshift('this.countLists();');
     for (let word = 0; word < this.slots.words; word++) {
       let wide = 0;
       for (const { slot, code } of this.members) {
         if (slot.dense && slot.word === word && code.entryBytes === 8) wide |= 1 << slot.bit;
       }
-      body.push(`w.measureEntries(this, this.present${word}, ${hexMask(wide)});`);
+      body.push(`w.measureEntries(this.internals, this.present${word}, ${hexMask(wide)});`);
     }
     for (const { name, slot, code } of this.members) {
       if (code.measured) body.push(`if (${presence(slot)}) this._${name}.measure(w);`);
@@ -233,12 +232,12 @@ class ClassWriter {
       body.push(`const present${word} = this.present${word};`);
     }
     const binding = this.members.length === 0 ? 'const' : 'let';
-    body.push(`${binding} p = w.header(this, at, ${constant}, ${this.sparseCount()});`);
+    body.push(`${binding} p = w.header(this.internals, at, ${constant}, ${this.sparseCount()});`);
     for (let word = 0; word < this.slots.words; word++) {
       body.push(`w.u32(at + ${4 + 4 * word}, present${word});`);
     }
     for (const member of this.members) body.push(...this.emitMember(member));
-    body.push('if (this.unknown !== undefined) w.unknownRest(p, this);');
+    body.push('if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);');
     return [`override emit(w: ${module.runtimeType('Writer')}, at: number): void {`, ...indent(body), '}'];
   }
 
@@ -251,13 +250,13 @@ class ClassWriter {
     );
     const type = typeConstant(field, this.module);
     return when(condition, [
-      `p = w.sparse(p, ${field.number}, ${type}, ${label}, this);`,
+      `p = w.sparse(p, ${field.number}, ${type}, ${label}, this.internals);`,
       ...code.emit('p - 8'),
     ]);
   }
 
-  private furtherWords(): string[] {
-    return Array.from({ length: this.slots.presentWords - 1 }, (_, at) => `present${at + 1}`);
+  private presenceWords(): string[] {
+    return Array.from({ length: this.slots.presentWords }, (_, at) => `present${at}`);
   }
 }
 

@@ -59,11 +59,13 @@ const MESSAGE_ENTRY: MessageType<MessageEntry> = new MessageType<MessageEntry>({
 
 export class MessageEntry extends Message_ {
   static readonly type: MessageType<MessageEntry> = MESSAGE_ENTRY;
+  private present0: number;
   private readonly _key: StringField;
   private _value: boolean;
 
   constructor() {
     super(MESSAGE_ENTRY);
+    this.present0 = 0;
     this._key = new StringField();
     this._value = false;
   }
@@ -89,7 +91,7 @@ export class MessageEntry extends Message_ {
     return this._key.text();
   }
   set key(value: StringValue) {
-    this._key.set(value, this.copyThresholdBytes);
+    this._key.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1;
   }
   /** Length, leases and copies of `key` without a view. */
@@ -117,13 +119,15 @@ export class MessageEntry extends Message_ {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._key.clear();
     this._value = false;
   }
 
   override load(source: Source_, at: number): void {
-    let p = source.enter(this, MESSAGE_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, MESSAGE_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._key.load(source, p);
       p += 8;
@@ -132,14 +136,14 @@ export class MessageEntry extends Message_ {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, MESSAGE_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x1);
+    w.measureHeader(this.internals, MESSAGE_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x1);
     if (this.present0 & 0x1) this._key.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, MESSAGE_ENTRY, 0);
+    let p = w.header(this.internals, at, MESSAGE_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._key.emit(w, p);
@@ -149,7 +153,7 @@ export class MessageEntry extends Message_ {
       w.u32(p, this._value ? 1 : 0);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -162,10 +166,12 @@ const MESSAGE_SOURCES_ENTRY: MessageType<MessageSourcesEntry> = new MessageType<
 
 export class MessageSourcesEntry extends Message_ {
   static readonly type: MessageType<MessageSourcesEntry> = MESSAGE_SOURCES_ENTRY;
+  private present0: number;
   private _kind: number;
 
   constructor() {
     super(MESSAGE_SOURCES_ENTRY);
+    this.present0 = 0;
     this._kind = 0;
   }
 
@@ -199,29 +205,31 @@ export class MessageSourcesEntry extends Message_ {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._kind = 0;
   }
 
   override load(source: Source_, at: number): void {
-    const p = source.enter(this, MESSAGE_SOURCES_ENTRY, at);
-    const present0 = this.present0;
+    const p = source.enter(this.internals, MESSAGE_SOURCES_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) this._kind = source.i32(p);
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, MESSAGE_SOURCES_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, MESSAGE_SOURCES_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, MESSAGE_SOURCES_ENTRY, 0);
+    let p = w.header(this.internals, at, MESSAGE_SOURCES_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._kind);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -238,11 +246,13 @@ const MESSAGE_LOOKUP_ENTRY: MessageType<MessageLookupEntry> = new MessageType<Me
 /** One entry of `Message.__lookup`. */
 export class MessageLookupEntry extends Message_ {
   static readonly type: MessageType<MessageLookupEntry> = MESSAGE_LOOKUP_ENTRY;
+  private present0: number;
   private readonly _key: StringField;
   private readonly _value: BytesField;
 
   constructor() {
     super(MESSAGE_LOOKUP_ENTRY);
+    this.present0 = 0;
     this._key = new StringField();
     this._value = new BytesField();
   }
@@ -268,7 +278,7 @@ export class MessageLookupEntry extends Message_ {
     return this._key.text();
   }
   set key(value: StringValue) {
-    this._key.set(value, this.copyThresholdBytes);
+    this._key.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1;
   }
   /** Length, leases and copies of `key` without a view. */
@@ -287,7 +297,7 @@ export class MessageLookupEntry extends Message_ {
     return this._value.bytes();
   }
   set value(value: BytesValue) {
-    this._value.set(value, this.copyThresholdBytes);
+    this._value.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x2;
   }
   /** Length, leases and copies of `value` without a view. */
@@ -300,13 +310,15 @@ export class MessageLookupEntry extends Message_ {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._key.clear();
     this._value.clear();
   }
 
   override load(source: Source_, at: number): void {
-    let p = source.enter(this, MESSAGE_LOOKUP_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, MESSAGE_LOOKUP_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._key.load(source, p);
       p += 8;
@@ -315,15 +327,15 @@ export class MessageLookupEntry extends Message_ {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, MESSAGE_LOOKUP_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x3);
+    w.measureHeader(this.internals, MESSAGE_LOOKUP_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x3);
     if (this.present0 & 0x1) this._key.measure(w);
     if (this.present0 & 0x2) this._value.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, MESSAGE_LOOKUP_ENTRY, 0);
+    let p = w.header(this.internals, at, MESSAGE_LOOKUP_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._key.emit(w, p);
@@ -333,7 +345,7 @@ export class MessageLookupEntry extends Message_ {
       this._value.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -350,12 +362,14 @@ const MESSAGE_SOURCES_ENTRY_: MessageType<MessageSourcesEntry_> = new MessageTyp
 /** One entry of `Message.sources`. */
 export class MessageSourcesEntry_ extends Message_ {
   static readonly type: MessageType<MessageSourcesEntry_> = MESSAGE_SOURCES_ENTRY_;
+  private present0: number;
   private _keyLow: number;
   private _keyHigh: number;
   private readonly _value: MessageField<Source>;
 
   constructor() {
     super(MESSAGE_SOURCES_ENTRY_);
+    this.present0 = 0;
     this._keyLow = 0;
     this._keyHigh = 0;
     this._value = new MessageField<Source>(SOURCE);
@@ -414,14 +428,16 @@ export class MessageSourcesEntry_ extends Message_ {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._keyLow = 0;
     this._keyHigh = 0;
     this._value.clear();
   }
 
   override load(source: Source_, at: number): void {
-    let p = source.enter(this, MESSAGE_SOURCES_ENTRY_, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, MESSAGE_SOURCES_ENTRY_, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._keyLow = source.i32(p);
       this._keyHigh = source.i32(p + 4);
@@ -431,14 +447,14 @@ export class MessageSourcesEntry_ extends Message_ {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, MESSAGE_SOURCES_ENTRY_, 0);
-    w.measureEntries(this, this.present0, 0x3);
+    w.measureHeader(this.internals, MESSAGE_SOURCES_ENTRY_, 0);
+    w.measureEntries(this.internals, this.present0, 0x3);
     if (this.present0 & 0x2) this._value.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, MESSAGE_SOURCES_ENTRY_, 0);
+    let p = w.header(this.internals, at, MESSAGE_SOURCES_ENTRY_, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u64(p, this._keyLow, this._keyHigh);
@@ -448,7 +464,7 @@ export class MessageSourcesEntry_ extends Message_ {
       this._value.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -509,6 +525,7 @@ const MESSAGE: MessageType<Message> = new MessageType<Message>({
 
 export class Message extends Message_ {
   static readonly type: MessageType<Message> = MESSAGE;
+  private present0: number;
   private readonly _constructor_: StringField;
   private _hasX: boolean;
   private _x_Low: number;
@@ -534,6 +551,7 @@ export class Message extends Message_ {
 
   constructor() {
     super(MESSAGE);
+    this.present0 = 0;
     this._constructor_ = new StringField();
     this._hasX = false;
     this._x_Low = 0;
@@ -590,7 +608,7 @@ export class Message extends Message_ {
     return this._constructor_.text();
   }
   set constructor_(value: StringValue) {
-    this._constructor_.set(value, this.copyThresholdBytes);
+    this._constructor_.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1;
   }
   /** Length, leases and copies of `constructor_` without a view. */
@@ -670,7 +688,7 @@ export class Message extends Message_ {
     return this._class.bytes();
   }
   set class(value: BytesValue) {
-    this._class.set(value, this.copyThresholdBytes);
+    this._class.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x20;
   }
   /** Length, leases and copies of `class` without a view. */
@@ -753,7 +771,7 @@ export class Message extends Message_ {
   }
   set typeCase_(value: StringValue) {
     if (!(this.present0 & 0x200)) this.clearType();
-    this._typeCase_.set(value, this.copyThresholdBytes);
+    this._typeCase_.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x200;
   }
   /** Length, leases and copies of `typeCase_` without a view. */
@@ -858,7 +876,7 @@ export class Message extends Message_ {
     return this._valueOf_.text();
   }
   set valueOf_(value: StringValue) {
-    this._valueOf_.set(value, this.copyThresholdBytes);
+    this._valueOf_.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x10000;
   }
   /** Length, leases and copies of `valueOf_` without a view. */
@@ -877,7 +895,7 @@ export class Message extends Message_ {
     return this._xNumber.text();
   }
   set xNumber(value: StringValue) {
-    this._xNumber.set(value, this.copyThresholdBytes);
+    this._xNumber.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x20000;
   }
   /** Length, leases and copies of `xNumber` without a view. */
@@ -896,7 +914,7 @@ export class Message extends Message_ {
     return this._present1_.text();
   }
   set present1_(value: StringValue) {
-    this._present1_.set(value, this.copyThresholdBytes);
+    this._present1_.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x40000;
   }
   /** Length, leases and copies of `present1_` without a view. */
@@ -909,6 +927,7 @@ export class Message extends Message_ {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._constructor_.clear();
     this._hasX = false;
     this._x_Low = 0;
@@ -934,8 +953,9 @@ export class Message extends Message_ {
   }
 
   override load(source: Source_, at: number): void {
-    let p = source.enter(this, MESSAGE, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, MESSAGE, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._constructor_.load(source, p);
       p += 8;
@@ -1016,8 +1036,8 @@ export class Message extends Message_ {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, MESSAGE, 0);
-    w.measureEntries(this, this.present0, 0x747fd);
+    w.measureHeader(this.internals, MESSAGE, 0);
+    w.measureEntries(this.internals, this.present0, 0x747fd);
     if (this.present0 & 0x1) this._constructor_.measure(w);
     if (this.present0 & 0x10) this._toString_.measure(w);
     if (this.present0 & 0x20) this._class.measure(w);
@@ -1042,7 +1062,7 @@ export class Message extends Message_ {
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, MESSAGE, 0);
+    let p = w.header(this.internals, at, MESSAGE, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._constructor_.emit(w, p);
@@ -1120,7 +1140,7 @@ export class Message extends Message_ {
       this._present1_.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -1133,9 +1153,11 @@ const SOURCE: MessageType<Source> = new MessageType<Source>({
 
 export class Source extends Message_ {
   static readonly type: MessageType<Source> = SOURCE;
+  private present0: number;
 
   constructor() {
     super(SOURCE);
+    this.present0 = 0;
   }
 
   /** A cleared message from the pool. */
@@ -1152,22 +1174,25 @@ export class Source extends Message_ {
     return SOURCE.fromJSON(json);
   }
 
-  override clearFields(): void {}
+  override clearFields(): void {
+    this.present0 = 0;
+  }
 
   override load(source: Source_, at: number): void {
-    source.enter(this, SOURCE, at);
+    source.enter(this.internals, SOURCE, at);
+    this.present0 = source.present0;
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, SOURCE, 0);
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, SOURCE, 0);
+    w.measureEntries(this.internals, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    const p = w.header(this, at, SOURCE, 0);
+    const p = w.header(this.internals, at, SOURCE, 0);
     w.u32(at + 4, present0);
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -1180,10 +1205,12 @@ const UINT8_ARRAY_: MessageType<Uint8Array_> = new MessageType<Uint8Array_>({
 
 export class Uint8Array_ extends Message_ {
   static readonly type: MessageType<Uint8Array_> = UINT8_ARRAY_;
+  private present0: number;
   private _number: number;
 
   constructor() {
     super(UINT8_ARRAY_);
+    this.present0 = 0;
     this._number = 0;
   }
 
@@ -1217,29 +1244,31 @@ export class Uint8Array_ extends Message_ {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._number = 0;
   }
 
   override load(source: Source_, at: number): void {
-    const p = source.enter(this, UINT8_ARRAY_, at);
-    const present0 = this.present0;
+    const p = source.enter(this.internals, UINT8_ARRAY_, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) this._number = source.i32(p);
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, UINT8_ARRAY_, 0);
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, UINT8_ARRAY_, 0);
+    w.measureEntries(this.internals, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, UINT8_ARRAY_, 0);
+    let p = w.header(this.internals, at, UINT8_ARRAY_, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._number);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -1252,10 +1281,12 @@ const LOWER: MessageType<Lower> = new MessageType<Lower>({
 
 export class Lower extends Message_ {
   static readonly type: MessageType<Lower> = LOWER;
+  private present0: number;
   private readonly _lower: MessageField<Lower>;
 
   constructor() {
     super(LOWER);
+    this.present0 = 0;
     this._lower = new MessageField<Lower>(LOWER);
   }
 
@@ -1291,29 +1322,31 @@ export class Lower extends Message_ {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._lower.clear();
   }
 
   override load(source: Source_, at: number): void {
-    const p = source.enter(this, LOWER, at);
-    const present0 = this.present0;
+    const p = source.enter(this.internals, LOWER, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) this._lower.load(source, p);
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, LOWER, 0);
-    w.measureEntries(this, this.present0, 0x1);
+    w.measureHeader(this.internals, LOWER, 0);
+    w.measureEntries(this.internals, this.present0, 0x1);
     if (this.present0 & 0x1) this._lower.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, LOWER, 0);
+    let p = w.header(this.internals, at, LOWER, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._lower.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }

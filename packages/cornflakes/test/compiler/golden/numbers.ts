@@ -55,6 +55,7 @@ const DENSE: MessageType<Dense> = new MessageType<Dense>({
 
 export class Dense extends Message {
   static readonly type: MessageType<Dense> = DENSE;
+  private present0: number;
   private present1: number;
   private present2: number;
   private _first: number;
@@ -68,6 +69,7 @@ export class Dense extends Message {
 
   constructor() {
     super(DENSE);
+    this.present0 = 0;
     this.present1 = 0;
     this.present2 = 0;
     this._first = 0;
@@ -165,7 +167,7 @@ export class Dense extends Message {
     return this._word1d.text();
   }
   set word1d(value: StringValue) {
-    this._word1d.set(value, this.copyThresholdBytes);
+    this._word1d.set(value, this.internals.copyThresholdBytes);
     this.present1 |= 0x8;
   }
   /** Length, leases and copies of `word1d` without a view. */
@@ -184,7 +186,7 @@ export class Dense extends Message {
     return this._word1e.bytes();
   }
   set word1e(value: BytesValue) {
-    this._word1e.set(value, this.copyThresholdBytes);
+    this._word1e.set(value, this.internals.copyThresholdBytes);
     this.present1 |= 0x80000000;
   }
   /** Length, leases and copies of `word1e` without a view. */
@@ -212,6 +214,7 @@ export class Dense extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this.present1 = 0;
     this.present2 = 0;
     this._first = 0;
@@ -225,8 +228,9 @@ export class Dense extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, DENSE, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, DENSE, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     const present1 = source.present[1]!;
     this.present1 = present1;
     const present2 = source.present[2]!;
@@ -264,9 +268,9 @@ export class Dense extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, DENSE, population(this.present2));
-    w.measureEntries(this, this.present0, 0x0);
-    w.measureEntries(this, this.present1, 0x8000000e);
+    w.measureHeader(this.internals, DENSE, population(this.present2));
+    w.measureEntries(this.internals, this.present0, 0x0);
+    w.measureEntries(this.internals, this.present1, 0x8000000e);
     if (this.present1 & 0x4) this._word1c.measure(w);
     if (this.present1 & 0x8) this._word1d.measure(w);
     if (this.present1 & 0x80000000) this._word1e.measure(w);
@@ -283,7 +287,7 @@ export class Dense extends Message {
     const present0 = this.present0;
     const present1 = this.present1;
     const present2 = this.present2;
-    let p = w.header(this, at, DENSE, population(this.present2));
+    let p = w.header(this.internals, at, DENSE, population(this.present2));
     w.u32(at + 4, present0);
     w.u32(at + 8, present1);
     if (present0 & 0x1) {
@@ -315,10 +319,10 @@ export class Dense extends Message {
       p += 8;
     }
     if (present2 & 0x1) {
-      p = w.sparse(p, 65, BOOL, SINGULAR, this);
+      p = w.sparse(p, 65, BOOL, SINGULAR, this.internals);
       w.u32(p - 8, this._tagged1 ? 1 : 0);
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -335,11 +339,13 @@ const SPARSE_D_ENTRY: MessageType<SparseDEntry> = new MessageType<SparseDEntry>(
 /** One entry of `Sparse.d`. */
 export class SparseDEntry extends Message {
   static readonly type: MessageType<SparseDEntry> = SPARSE_D_ENTRY;
+  private present0: number;
   private _key: number;
   private readonly _value: StringField;
 
   constructor() {
     super(SPARSE_D_ENTRY);
+    this.present0 = 0;
     this._key = 0;
     this._value = new StringField();
   }
@@ -380,7 +386,7 @@ export class SparseDEntry extends Message {
     return this._value.text();
   }
   set value(value: StringValue) {
-    this._value.set(value, this.copyThresholdBytes);
+    this._value.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x2;
   }
   /** Length, leases and copies of `value` without a view. */
@@ -393,13 +399,15 @@ export class SparseDEntry extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._key = 0;
     this._value.clear();
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, SPARSE_D_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, SPARSE_D_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._key = source.u32(p);
       p += 4;
@@ -408,14 +416,14 @@ export class SparseDEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, SPARSE_D_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x2);
+    w.measureHeader(this.internals, SPARSE_D_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x2);
     if (this.present0 & 0x2) this._value.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, SPARSE_D_ENTRY, 0);
+    let p = w.header(this.internals, at, SPARSE_D_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._key);
@@ -425,7 +433,7 @@ export class SparseDEntry extends Message {
       this._value.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -449,6 +457,7 @@ const SPARSE: MessageType<Sparse> = new MessageType<Sparse>({
 
 export class Sparse extends Message {
   static readonly type: MessageType<Sparse> = SPARSE;
+  private present0: number;
   private present1: number;
   private _a: number;
   private _bLow: number;
@@ -464,6 +473,7 @@ export class Sparse extends Message {
 
   constructor() {
     super(SPARSE);
+    this.present0 = 0;
     this.present1 = 0;
     this._a = 0;
     this._bLow = 0;
@@ -595,7 +605,7 @@ export class Sparse extends Message {
   }
   set g(value: StringValue) {
     if (!(this.present1 & 0x40)) this.clearO();
-    this._g.set(value, this.copyThresholdBytes);
+    this._g.set(value, this.internals.copyThresholdBytes);
     this.present1 |= 0x40;
   }
   /** Length, leases and copies of `g` without a view. */
@@ -645,6 +655,7 @@ export class Sparse extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this.present1 = 0;
     this._a = 0;
     this._bLow = 0;
@@ -660,7 +671,9 @@ export class Sparse extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, SPARSE, at);
+    let p = source.enter(this.internals, SPARSE, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     const present1 = source.present[1]!;
     this.present1 = present1;
     if (present1 & 0x1) {
@@ -705,8 +718,8 @@ export class Sparse extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, SPARSE, population(this.present1));
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, SPARSE, population(this.present1));
+    w.measureEntries(this.internals, this.present0, 0x0);
     if (this.present1 & 0x4) this._c.measure(w);
     if (this.present1 & 0x8) this._d.measure(w);
     if (this.present1 & 0x10) this._e.measure(w);
@@ -728,49 +741,49 @@ export class Sparse extends Message {
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
     const present1 = this.present1;
-    let p = w.header(this, at, SPARSE, population(this.present1));
+    let p = w.header(this.internals, at, SPARSE, population(this.present1));
     w.u32(at + 4, present0);
     if (present1 & 0x1) {
-      p = w.sparse(p, 100, FIXED32, SINGULAR, this);
+      p = w.sparse(p, 100, FIXED32, SINGULAR, this.internals);
       w.u32(p - 8, this._a);
     }
     if (present1 & 0x2) {
-      p = w.sparse(p, 200, INT64, SINGULAR, this);
+      p = w.sparse(p, 200, INT64, SINGULAR, this.internals);
       w.u64(p - 8, this._bLow, this._bHigh);
     }
     if (present1 & 0x4) {
-      p = w.sparse(p, 300, MESSAGE, REPEATED, this);
+      p = w.sparse(p, 300, MESSAGE, REPEATED, this.internals);
       this._c.emit(w, p - 8);
     }
     if (present1 & 0x8) {
-      p = w.sparse(p, 400, MESSAGE, MAP, this);
+      p = w.sparse(p, 400, MESSAGE, MAP, this.internals);
       this._d.emit(w, p - 8);
     }
     if (present1 & 0x10) {
-      p = w.sparse(p, 500, SINT32, REPEATED, this);
+      p = w.sparse(p, 500, SINT32, REPEATED, this.internals);
       this._e.emit(w, p - 8);
     }
     if (present1 & 0x20) {
-      p = w.sparse(p, 600, BOOL, SINGULAR, this);
+      p = w.sparse(p, 600, BOOL, SINGULAR, this.internals);
       w.u32(p - 8, this._f ? 1 : 0);
     }
     if (present1 & 0x40) {
-      p = w.sparse(p, 700, STRING, SINGULAR, this);
+      p = w.sparse(p, 700, STRING, SINGULAR, this.internals);
       this._g.emit(w, p - 8);
     }
     if (present1 & 0x80) {
-      p = w.sparse(p, 18999, MESSAGE, SINGULAR, this);
+      p = w.sparse(p, 18999, MESSAGE, SINGULAR, this.internals);
       this._h.emit(w, p - 8);
     }
     if (present1 & 0x100) {
-      p = w.sparse(p, 20000, FLOAT, SINGULAR, this);
+      p = w.sparse(p, 20000, FLOAT, SINGULAR, this.internals);
       w.f64(p - 8, this._i);
     }
     if (present1 & 0x200) {
-      p = w.sparse(p, 536870911, BYTES, REPEATED, this);
+      p = w.sparse(p, 536870911, BYTES, REPEATED, this.internals);
       this._j.emit(w, p - 8);
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -783,10 +796,12 @@ const ONE_FIELD: MessageType<OneField> = new MessageType<OneField>({
 
 export class OneField extends Message {
   static readonly type: MessageType<OneField> = ONE_FIELD;
+  private present0: number;
   private readonly _only: BytesField;
 
   constructor() {
     super(ONE_FIELD);
+    this.present0 = 0;
     this._only = new BytesField();
   }
 
@@ -811,7 +826,7 @@ export class OneField extends Message {
     return this._only.bytes();
   }
   set only(value: BytesValue) {
-    this._only.set(value, this.copyThresholdBytes);
+    this._only.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1;
   }
   /** Length, leases and copies of `only` without a view. */
@@ -824,29 +839,31 @@ export class OneField extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._only.clear();
   }
 
   override load(source: Source, at: number): void {
-    const p = source.enter(this, ONE_FIELD, at);
-    const present0 = this.present0;
+    const p = source.enter(this.internals, ONE_FIELD, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) this._only.load(source, p);
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, ONE_FIELD, 0);
-    w.measureEntries(this, this.present0, 0x1);
+    w.measureHeader(this.internals, ONE_FIELD, 0);
+    w.measureEntries(this.internals, this.present0, 0x1);
     if (this.present0 & 0x1) this._only.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, ONE_FIELD, 0);
+    let p = w.header(this.internals, at, ONE_FIELD, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._only.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }

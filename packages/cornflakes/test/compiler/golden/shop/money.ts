@@ -47,12 +47,14 @@ const MONEY: MessageType<Money> = new MessageType<Money>({
 /** An exact amount. */
 export class Money extends Message {
   static readonly type: MessageType<Money> = MONEY;
+  private present0: number;
   private _currency: number;
   private _unitsLow: number;
   private _unitsHigh: number;
 
   constructor() {
     super(MONEY);
+    this.present0 = 0;
     this._currency = 0;
     this._unitsLow = 0;
     this._unitsHigh = 0;
@@ -110,14 +112,16 @@ export class Money extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._currency = 0;
     this._unitsLow = 0;
     this._unitsHigh = 0;
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, MONEY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, MONEY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._currency = source.i32(p);
       p += 4;
@@ -129,13 +133,13 @@ export class Money extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, MONEY, 0);
-    w.measureEntries(this, this.present0, 0x2);
+    w.measureHeader(this.internals, MONEY, 0);
+    w.measureEntries(this.internals, this.present0, 0x2);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, MONEY, 0);
+    let p = w.header(this.internals, at, MONEY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._currency);
@@ -145,6 +149,6 @@ export class Money extends Message {
       w.u64(p, this._unitsLow, this._unitsHigh);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }

@@ -56,6 +56,7 @@ const ORDER_ITEM: MessageType<OrderItem> = new MessageType<OrderItem>({
 /** One thing, some number of times. */
 export class OrderItem extends Message {
   static readonly type: MessageType<OrderItem> = ORDER_ITEM;
+  private present0: number;
   private readonly _photo: BytesField;
   private _count: number;
   private readonly _price: MessageField<Money>;
@@ -64,6 +65,7 @@ export class OrderItem extends Message {
 
   constructor() {
     super(ORDER_ITEM);
+    this.present0 = 0;
     this._photo = new BytesField();
     this._count = 0;
     this._price = new MessageField<Money>(Money.type);
@@ -92,7 +94,7 @@ export class OrderItem extends Message {
     return this._photo.bytes();
   }
   set photo(value: BytesValue) {
-    this._photo.set(value, this.copyThresholdBytes);
+    this._photo.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1;
   }
   /** Length, leases and copies of `photo` without a view. */
@@ -145,6 +147,7 @@ export class OrderItem extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._photo.clear();
     this._count = 0;
     this._price.clear();
@@ -153,8 +156,9 @@ export class OrderItem extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, ORDER_ITEM, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, ORDER_ITEM, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._photo.load(source, p);
       p += 8;
@@ -176,8 +180,8 @@ export class OrderItem extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, ORDER_ITEM, 0);
-    w.measureEntries(this, this.present0, 0x1d);
+    w.measureHeader(this.internals, ORDER_ITEM, 0);
+    w.measureEntries(this.internals, this.present0, 0x1d);
     if (this.present0 & 0x1) this._photo.measure(w);
     if (this.present0 & 0x4) this._price.measure(w);
     if (this.present0 & 0x8) this._codes.measure(w);
@@ -194,7 +198,7 @@ export class OrderItem extends Message {
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, ORDER_ITEM, 0);
+    let p = w.header(this.internals, at, ORDER_ITEM, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._photo.emit(w, p);
@@ -216,7 +220,7 @@ export class OrderItem extends Message {
       this._weights.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -229,10 +233,12 @@ const ORDER_PICKUP: MessageType<OrderPickup> = new MessageType<OrderPickup>({
 
 export class OrderPickup extends Message {
   static readonly type: MessageType<OrderPickup> = ORDER_PICKUP;
+  private present0: number;
   private readonly _insteadOf: MessageField<Order>;
 
   constructor() {
     super(ORDER_PICKUP);
+    this.present0 = 0;
     this._insteadOf = new MessageField<Order>(ORDER);
   }
 
@@ -268,30 +274,32 @@ export class OrderPickup extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._insteadOf.clear();
   }
 
   override load(source: Source, at: number): void {
-    const p = source.enter(this, ORDER_PICKUP, at);
-    const present0 = this.present0;
+    const p = source.enter(this.internals, ORDER_PICKUP, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) this._insteadOf.load(source, p);
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, ORDER_PICKUP, 0);
-    w.measureEntries(this, this.present0, 0x1);
+    w.measureHeader(this.internals, ORDER_PICKUP, 0);
+    w.measureEntries(this.internals, this.present0, 0x1);
     if (this.present0 & 0x1) this._insteadOf.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, ORDER_PICKUP, 0);
+    let p = w.header(this.internals, at, ORDER_PICKUP, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._insteadOf.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -308,11 +316,13 @@ const ORDER_VOUCHERS_ENTRY: MessageType<OrderVouchersEntry> = new MessageType<Or
 /** One entry of `Order.vouchers`. */
 export class OrderVouchersEntry extends Message {
   static readonly type: MessageType<OrderVouchersEntry> = ORDER_VOUCHERS_ENTRY;
+  private present0: number;
   private readonly _key: StringField;
   private readonly _value: MessageField<Money>;
 
   constructor() {
     super(ORDER_VOUCHERS_ENTRY);
+    this.present0 = 0;
     this._key = new StringField();
     this._value = new MessageField<Money>(Money.type);
   }
@@ -338,7 +348,7 @@ export class OrderVouchersEntry extends Message {
     return this._key.text();
   }
   set key(value: StringValue) {
-    this._key.set(value, this.copyThresholdBytes);
+    this._key.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1;
   }
   /** Length, leases and copies of `key` without a view. */
@@ -368,13 +378,15 @@ export class OrderVouchersEntry extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._key.clear();
     this._value.clear();
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, ORDER_VOUCHERS_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, ORDER_VOUCHERS_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._key.load(source, p);
       p += 8;
@@ -383,15 +395,15 @@ export class OrderVouchersEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, ORDER_VOUCHERS_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x3);
+    w.measureHeader(this.internals, ORDER_VOUCHERS_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x3);
     if (this.present0 & 0x1) this._key.measure(w);
     if (this.present0 & 0x2) this._value.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, ORDER_VOUCHERS_ENTRY, 0);
+    let p = w.header(this.internals, at, ORDER_VOUCHERS_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       this._key.emit(w, p);
@@ -401,7 +413,7 @@ export class OrderVouchersEntry extends Message {
       this._value.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -418,12 +430,14 @@ const ORDER_BY_SHELF_ENTRY: MessageType<OrderByShelfEntry> = new MessageType<Ord
 /** One entry of `Order.by_shelf`. */
 export class OrderByShelfEntry extends Message {
   static readonly type: MessageType<OrderByShelfEntry> = ORDER_BY_SHELF_ENTRY;
+  private present0: number;
   private _keyLow: number;
   private _keyHigh: number;
   private readonly _value: MessageField<OrderItem>;
 
   constructor() {
     super(ORDER_BY_SHELF_ENTRY);
+    this.present0 = 0;
     this._keyLow = 0;
     this._keyHigh = 0;
     this._value = new MessageField<OrderItem>(ORDER_ITEM);
@@ -482,14 +496,16 @@ export class OrderByShelfEntry extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._keyLow = 0;
     this._keyHigh = 0;
     this._value.clear();
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, ORDER_BY_SHELF_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, ORDER_BY_SHELF_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._keyLow = source.i32(p);
       this._keyHigh = source.i32(p + 4);
@@ -499,14 +515,14 @@ export class OrderByShelfEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, ORDER_BY_SHELF_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x3);
+    w.measureHeader(this.internals, ORDER_BY_SHELF_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x3);
     if (this.present0 & 0x2) this._value.measure(w);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, ORDER_BY_SHELF_ENTRY, 0);
+    let p = w.header(this.internals, at, ORDER_BY_SHELF_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u64(p, this._keyLow, this._keyHigh);
@@ -516,7 +532,7 @@ export class OrderByShelfEntry extends Message {
       this._value.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -533,11 +549,13 @@ const ORDER_CURRENCIES_ENTRY: MessageType<OrderCurrenciesEntry> = new MessageTyp
 /** One entry of `Order.currencies`. */
 export class OrderCurrenciesEntry extends Message {
   static readonly type: MessageType<OrderCurrenciesEntry> = ORDER_CURRENCIES_ENTRY;
+  private present0: number;
   private _key: boolean;
   private _value: number;
 
   constructor() {
     super(ORDER_CURRENCIES_ENTRY);
+    this.present0 = 0;
     this._key = false;
     this._value = 0;
   }
@@ -587,13 +605,15 @@ export class OrderCurrenciesEntry extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._key = false;
     this._value = 0;
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, ORDER_CURRENCIES_ENTRY, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, ORDER_CURRENCIES_ENTRY, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._key = source.i32(p) !== 0;
       p += 4;
@@ -602,13 +622,13 @@ export class OrderCurrenciesEntry extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, ORDER_CURRENCIES_ENTRY, 0);
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, ORDER_CURRENCIES_ENTRY, 0);
+    w.measureEntries(this.internals, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, ORDER_CURRENCIES_ENTRY, 0);
+    let p = w.header(this.internals, at, ORDER_CURRENCIES_ENTRY, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u32(p, this._key ? 1 : 0);
@@ -618,7 +638,7 @@ export class OrderCurrenciesEntry extends Message {
       w.u32(p, this._value);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -654,6 +674,7 @@ const ORDER: MessageType<Order> = new MessageType<Order>({
  */
 export class Order extends Message {
   static readonly type: MessageType<Order> = ORDER;
+  private present0: number;
   private _customerLow: number;
   private _customerHigh: number;
   private readonly _placedAt: MessageField<Timestamp>;
@@ -676,6 +697,7 @@ export class Order extends Message {
 
   constructor() {
     super(ORDER);
+    this.present0 = 0;
     this._customerLow = 0;
     this._customerHigh = 0;
     this._placedAt = new MessageField<Timestamp>(Timestamp.type);
@@ -857,7 +879,7 @@ export class Order extends Message {
   }
   set address(value: StringValue) {
     if (!(this.present0 & 0x40)) this.clearDelivery();
-    this._address.set(value, this.copyThresholdBytes);
+    this._address.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x40;
   }
   /** Length, leases and copies of `address` without a view. */
@@ -966,7 +988,7 @@ export class Order extends Message {
   }
   set droneCode(value: BytesValue) {
     if (!(this.present0 & 0x1000)) this.clearDelivery();
-    this._droneCode.set(value, this.copyThresholdBytes);
+    this._droneCode.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x1000;
   }
   /** Length, leases and copies of `droneCode` without a view. */
@@ -1001,7 +1023,7 @@ export class Order extends Message {
     return this._note.text();
   }
   set note(value: StringValue) {
-    this._note.set(value, this.copyThresholdBytes);
+    this._note.set(value, this.internals.copyThresholdBytes);
     this.present0 |= 0x4000;
   }
   /** Length, leases and copies of `note` without a view. */
@@ -1035,6 +1057,7 @@ export class Order extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._customerLow = 0;
     this._customerHigh = 0;
     this._placedAt.clear();
@@ -1057,8 +1080,9 @@ export class Order extends Message {
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, ORDER, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, ORDER, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._customerLow = source.i32(p);
       this._customerHigh = source.i32(p + 4);
@@ -1130,8 +1154,8 @@ export class Order extends Message {
 
   override measure(w: Writer): void {
     this.countLists();
-    w.measureHeader(this, ORDER, 0);
-    w.measureEntries(this, this.present0, 0x1dd7f);
+    w.measureHeader(this.internals, ORDER, 0);
+    w.measureEntries(this.internals, this.present0, 0x1dd7f);
     if (this.present0 & 0x2) this._placedAt.measure(w);
     if (this.present0 & 0x4) this._items.measure(w);
     if (this.present0 & 0x8) this._vouchers.measure(w);
@@ -1158,7 +1182,7 @@ export class Order extends Message {
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, ORDER, 0);
+    let p = w.header(this.internals, at, ORDER, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u64(p, this._customerLow, this._customerHigh);
@@ -1228,7 +1252,7 @@ export class Order extends Message {
       this._accepted.emit(w, p);
       p += 8;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
 
@@ -1242,9 +1266,11 @@ const EMPTY: MessageType<Empty> = new MessageType<Empty>({
 /** Nothing to say. */
 export class Empty extends Message {
   static readonly type: MessageType<Empty> = EMPTY;
+  private present0: number;
 
   constructor() {
     super(EMPTY);
+    this.present0 = 0;
   }
 
   /** A cleared message from the pool. */
@@ -1261,21 +1287,24 @@ export class Empty extends Message {
     return EMPTY.fromJSON(json);
   }
 
-  override clearFields(): void {}
+  override clearFields(): void {
+    this.present0 = 0;
+  }
 
   override load(source: Source, at: number): void {
-    source.enter(this, EMPTY, at);
+    source.enter(this.internals, EMPTY, at);
+    this.present0 = source.present0;
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, EMPTY, 0);
-    w.measureEntries(this, this.present0, 0x0);
+    w.measureHeader(this.internals, EMPTY, 0);
+    w.measureEntries(this.internals, this.present0, 0x0);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    const p = w.header(this, at, EMPTY, 0);
+    const p = w.header(this.internals, at, EMPTY, 0);
     w.u32(at + 4, present0);
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }

@@ -29,12 +29,14 @@ const TIMESTAMP: MessageType<Timestamp> = new MessageType<Timestamp>({
 /** A point in time, in UTC without leap seconds. */
 export class Timestamp extends Message {
   static readonly type: MessageType<Timestamp> = TIMESTAMP;
+  private present0: number;
   private _secondsLow: number;
   private _secondsHigh: number;
   private _nanos: number;
 
   constructor() {
     super(TIMESTAMP);
+    this.present0 = 0;
     this._secondsLow = 0;
     this._secondsHigh = 0;
     this._nanos = 0;
@@ -93,14 +95,16 @@ export class Timestamp extends Message {
   }
 
   override clearFields(): void {
+    this.present0 = 0;
     this._secondsLow = 0;
     this._secondsHigh = 0;
     this._nanos = 0;
   }
 
   override load(source: Source, at: number): void {
-    let p = source.enter(this, TIMESTAMP, at);
-    const present0 = this.present0;
+    let p = source.enter(this.internals, TIMESTAMP, at);
+    const present0 = source.present0;
+    this.present0 = present0;
     if (present0 & 0x1) {
       this._secondsLow = source.i32(p);
       this._secondsHigh = source.i32(p + 4);
@@ -110,13 +114,13 @@ export class Timestamp extends Message {
   }
 
   override measure(w: Writer): void {
-    w.measureHeader(this, TIMESTAMP, 0);
-    w.measureEntries(this, this.present0, 0x1);
+    w.measureHeader(this.internals, TIMESTAMP, 0);
+    w.measureEntries(this.internals, this.present0, 0x1);
   }
 
   override emit(w: Writer, at: number): void {
     const present0 = this.present0;
-    let p = w.header(this, at, TIMESTAMP, 0);
+    let p = w.header(this.internals, at, TIMESTAMP, 0);
     w.u32(at + 4, present0);
     if (present0 & 0x1) {
       w.u64(p, this._secondsLow, this._secondsHigh);
@@ -126,6 +130,6 @@ export class Timestamp extends Message {
       w.u32(p, this._nanos);
       p += 4;
     }
-    if (this.unknown !== undefined) w.unknownRest(p, this);
+    if (this.internals.unknown !== undefined) w.unknownRest(p, this.internals);
   }
 }
