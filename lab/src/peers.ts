@@ -25,6 +25,12 @@ export const PEERS: readonly Peer[] = [
   { program: 'redis-cli', debianPackage: 'redis-tools', usedFor: 'commands to the key-value service' },
   { program: 'redis-benchmark', debianPackage: 'redis-tools', usedFor: 'load on the key-value service' },
   { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
+  {
+    program: 'qemu-system-x86_64',
+    debianPackage: 'qemu-system-x86',
+    usedFor: 'the guest with devices of its own',
+  },
+  { program: 'busybox', debianPackage: 'busybox-static', usedFor: 'the first steps of the guest' },
 ];
 
 /** Set by the test runner's `--full`: a missing peer fails a test instead of skipping it. */

@@ -48,11 +48,18 @@ export function filesUnder(root: string, folder: string, ending: string): string
   return found;
 }
 
+/** Ending of tests that need the guest's devices; they run in there, all in one boot. */
+export const GUEST_TEST_ENDING = '.guest-test.ts';
+
 /** Test files whose path contains one of `filters`; all of them when there are none. */
-export function listTestFiles(filters: readonly string[] = [], root: string = WORKSPACE_ROOT): TestFile[] {
+export function listTestFiles(
+  filters: readonly string[] = [],
+  root: string = WORKSPACE_ROOT,
+  ending = '.test.ts',
+): TestFile[] {
   const files: TestFile[] = [];
   for (const folder of packageFolders(root)) {
-    for (const source of filesUnder(root, join(folder, 'test'), '.test.ts')) {
+    for (const source of filesUnder(root, join(folder, 'test'), ending)) {
       if (filters.length > 0 && !filters.some(filter => source.includes(filter))) continue;
       const inside = relative(folder, source).replace(/\.ts$/, '.js');
       const alone = RUNS_ALONE.test(readFileSync(join(root, source), 'utf8'));

@@ -13,9 +13,20 @@ const META_PACKAGE = 'linux-image-amd64';
 const UNWANTED = [
   './usr/*',
   '*/kernel/sound/*',
-  ...['gpu', 'media', 'scsi', 'usb', 'iio', 'hwmon', 'hid', 'input', 'staging', 'comedi', 'bluetooth', 'isdn'].map(
-    kind => `*/kernel/drivers/${kind}/*`,
-  ),
+  ...[
+    'gpu',
+    'media',
+    'scsi',
+    'usb',
+    'iio',
+    'hwmon',
+    'hid',
+    'input',
+    'staging',
+    'comedi',
+    'bluetooth',
+    'isdn',
+  ].map(kind => `*/kernel/drivers/${kind}/*`),
   '*/kernel/drivers/net/wireless/*',
 ];
 
@@ -44,7 +55,9 @@ function kernelIn(folder: string): GuestKernel | undefined {
   if (release === undefined) return undefined;
   const image = join(folder, 'boot', `vmlinuz-${release}`);
   const modules = join(base, release);
-  return existsSync(image) && existsSync(join(modules, 'modules.dep')) ? { release, image, modules } : undefined;
+  return existsSync(image) && existsSync(join(modules, 'modules.dep'))
+    ? { release, image, modules }
+    : undefined;
 }
 
 /** The newest kernel that the cache has, `undefined` when there is none. */
@@ -85,14 +98,13 @@ function sweep(cache: string): void {
  *
  * @throws Error that names the command that failed and what it said
  */
-export function fetchKernel(
-  say: (line: string) => void,
-  cache: string = guestCacheFolder(),
-): GuestKernel {
+export function fetchKernel(say: (line: string) => void, cache: string = guestCacheFolder()): GuestKernel {
   const found = findKernel(cache);
   if (found !== undefined) return found;
   if (findProgram('apt-get') === undefined || findProgram('dpkg-deb') === undefined) {
-    throw new Error('The guest boots a kernel of Debian’s: that takes apt-get and dpkg-deb, which are not here');
+    throw new Error(
+      'The guest boots a kernel of Debian’s: that takes apt-get and dpkg-deb, which are not here',
+    );
   }
   mkdirSync(cache, { recursive: true });
   sweep(cache);
@@ -100,7 +112,8 @@ export function fetchKernel(
   try {
     const depends = run('apt-cache', ['depends', '--important', META_PACKAGE], folder);
     const name = /Depends:\s+(linux-image-[\w.+-]+)/.exec(depends)?.[1];
-    if (name === undefined) throw new Error(`apt-cache knows no kernel behind ${META_PACKAGE} (apt-get update)`);
+    if (name === undefined)
+      throw new Error(`apt-cache knows no kernel behind ${META_PACKAGE} (apt-get update)`);
     say(`guest: downloading ${name} into ${cache} (once)`);
     run('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', name], folder);
     const archive = readdirSync(folder).find(file => file.endsWith('.deb'));
@@ -125,7 +138,11 @@ export function fetchKernel(
 
 function unpack(archive: string, root: string, folder: string): void {
   const excludes = UNWANTED.map(pattern => `--exclude='${pattern}'`).join(' ');
-  run('sh', ['-c', `dpkg-deb --fsys-tarfile '${archive}' | tar -x -C '${root}' --no-same-owner ${excludes}`], folder);
+  run(
+    'sh',
+    ['-c', `dpkg-deb --fsys-tarfile '${archive}' | tar -x -C '${root}' --no-same-owner ${excludes}`],
+    folder,
+  );
   const release = readdirSync(join(root, 'lib/modules'))[0]!;
   // Newer releases compress their modules, which only newer kernels load as they are.
   run('sh', ['-c', `find lib/modules -name '*.ko.xz' -exec xz --decompress {} +`], root);

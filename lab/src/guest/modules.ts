@@ -15,7 +15,13 @@ export function parseDependencies(text: string): Map<string, { path: string; nee
     const colon = line.indexOf(':');
     if (colon < 0) continue;
     const path = line.slice(0, colon);
-    found.set(moduleName(path), { path, needs: line.slice(colon + 1).split(' ').filter(Boolean) });
+    found.set(moduleName(path), {
+      path,
+      needs: line
+        .slice(colon + 1)
+        .split(' ')
+        .filter(Boolean),
+    });
   }
   return found;
 }
