@@ -1,0 +1,7 @@
+// The object protocol of the key-value store, for servers, clients and benchmarks: `@demikernel/apps/kv-objects`.
+
+export { Blobs } from './blobs.ts';
+export { loadCodec } from './codecs.ts';
+export { type Codec, type CodecOptions, ObjectReply, ObjectRequest } from './messages.ts';
+export { Outbox, PREFIX_BYTES } from './outbox.ts';
+export * from './protocol.ts';
