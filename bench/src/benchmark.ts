@@ -25,12 +25,21 @@ export interface RunOptions {
   onExit: (undo: () => void) => () => void;
 }
 
+/** Some of the rows as people see them. */
+export interface Table {
+  rows: readonly Row[];
+  columns: Column[];
+  notes: readonly string[];
+}
+
 export interface Benchmark {
   name: string;
   summary: string;
   options: Readonly<Record<string, BenchmarkOption>>;
   run: (options: RunOptions) => Promise<Row[]>;
   columns: (rows: readonly Row[]) => Column[];
+  /** Where rows of several kinds do not fit one table: the tables, each above its notes. Those without rows are left out. */
+  tables?: (rows: readonly Row[]) => Table[];
   /** What the table means, below it. */
   notes: readonly string[];
 }

@@ -3,6 +3,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { append } from './append/main.ts';
 import { type Benchmark, UsageError } from './benchmark.ts';
+import { cornflakes } from './cornflakes/main.ts';
 import { echo } from './echo/main.ts';
 import { kv } from './kv/main.ts';
 import { describeMachine, formatMachine } from './machine.ts';
@@ -11,7 +12,7 @@ import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
 import { stack } from './stack/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv];
+const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv, cornflakes];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;
@@ -90,9 +91,15 @@ async function runBenchmark(
     process.stdout.write(`${JSON.stringify(report)}\n`);
     return;
   }
-  process.stdout.write(
-    `${formatMachine(machine)}\n\n${formatTable(rows, benchmark.columns(rows))}\n\n${benchmark.notes.join('\n')}\n`,
-  );
+  const tables = benchmark.tables?.(rows) ?? [
+    { rows, columns: benchmark.columns(rows), notes: benchmark.notes },
+  ];
+  const paragraphs = [formatMachine(machine)];
+  for (const table of tables) {
+    if (table.rows.length > 0)
+      paragraphs.push(formatTable(table.rows, table.columns), table.notes.join('\n'));
+  }
+  process.stdout.write(`${paragraphs.join('\n\n')}\n`);
 }
 
 await main(process.argv.slice(2));
