@@ -49,38 +49,74 @@ export class Framed implements Gatherable {
   }
 }
 
+/** Slices that may be held without a look at how little is in them. */
+const FREE_SLICES = 32;
+
 /**
  * Cuts what arrives from a stream into messages, without copying: a frame is an array over the received slices.
  *
- * Until a frame is whole its slices are held, so `maxFrameBytes` bounds what a peer can make this keep.
+ * Until a frame is whole its slices are held, so `maxFrameBytes` bounds what a peer can make this keep; what arrives in many small
+ * pieces, each of which holds a slot, is copied together.
  */
 export class Deframer {
   readonly maxFrameBytes: number;
   /** Bytes that have arrived and are in no frame yet. */
   pendingBytes: number;
   private readonly slices: Slice[];
-  // The first of `slices` that is still to be read.
+  // Those of `slices` that are still to be read: an array that shrank and grew again would be new memory every time.
   private first: number;
+  private end: number;
 
   constructor(options: { maxFrameBytes?: number } = {}) {
     this.maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_BYTES;
     this.pendingBytes = 0;
     this.slices = [];
     this.first = 0;
+    this.end = 0;
   }
 
   /** Takes what arrived, by references of its own. */
   add(array: ScatterGatherArray): void {
-    if (this.first === this.slices.length) {
-      this.slices.length = 0;
+    if (this.first === this.end) {
       this.first = 0;
+      this.end = 0;
     }
     for (let i = 0; i < array.count; i++) {
       const slice = array.segments[i]!;
       if (slice.length === 0) continue;
-      this.slices.push(slice.share());
+      this.append(slice.share());
       this.pendingBytes += slice.length;
     }
+    if (this.end - this.first > FREE_SLICES) this.compact();
+  }
+
+  private append(slice: Slice): void {
+    if (this.end === this.slices.length) this.slices.push(slice);
+    else this.slices[this.end] = slice;
+    this.end++;
+  }
+
+  /** Copies slices together that would fit in a quarter of the slots they hold; not when there is no memory for it. */
+  private compact(): void {
+    const { pool } = this.slices[this.first]!;
+    const needed = Math.ceil(this.pendingBytes / pool.capacityBytes);
+    if ((this.end - this.first) >> 2 < needed) return;
+    const joined = pool.array();
+    for (let i = this.first; i < this.end; i++) joined.append(this.slices[i]!);
+    const copy = pool.allocArray(this.pendingBytes);
+    if (copy === undefined) {
+      // They stay ours.
+      joined.count = 0;
+      joined.free();
+      return;
+    }
+    copy.copyFromArray(joined);
+    joined.free();
+    this.first = 0;
+    this.end = 0;
+    for (let i = 0; i < copy.count; i++) this.append(copy.segments[i]!);
+    copy.count = 0;
+    copy.free();
   }
 
   /**
@@ -96,12 +132,16 @@ export class Deframer {
     const frame = this.slices[this.first]!.pool.array();
     this.take(PREFIX_BYTES, undefined);
     this.take(length, frame);
-    // The slices behind `first` are read and released; forget them before the list grows without end.
-    if (this.first > 64 && this.first * 2 > this.slices.length) {
-      this.slices.splice(0, this.first);
-      this.first = 0;
-    }
+    // What lies before `first` is read and released; its places are used again before the list grows without end.
+    if (this.first > 64 && this.first * 2 > this.end) this.closeUp();
     return frame;
+  }
+
+  private closeUp(): void {
+    const { first } = this;
+    for (let i = first; i < this.end; i++) this.slices[i - first] = this.slices[i]!;
+    this.end -= first;
+    this.first = 0;
   }
 
   private peekLength(): number {
@@ -136,9 +176,10 @@ export class Deframer {
 
   /** Gives back what never became a frame. */
   close(): void {
-    for (; this.first < this.slices.length; this.first++) this.slices[this.first]!.release();
+    for (; this.first < this.end; this.first++) this.slices[this.first]!.release();
     this.slices.length = 0;
     this.first = 0;
+    this.end = 0;
     this.pendingBytes = 0;
   }
 }

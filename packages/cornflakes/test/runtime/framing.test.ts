@@ -73,6 +73,37 @@ test('an announced length is checked before anything is waited for', () => {
   assertBalanced(pool);
 });
 
+test('a message that arrives byte by byte holds few slots, and is whole at the end', () => {
+  const pool = smallPool();
+  const deframer = new Deframer();
+  const framed = new Framed();
+  const message = GetResp.acquire();
+  message.id = 7;
+  message.val = Uint8Array.from({ length: 2000 }, (_, i) => i);
+  const array = gatherMessage(pool, framed.of(message))!;
+  const stream = array.toBytes();
+  array.free();
+  let mostHeld = 0;
+  for (let round = 0; round < 3; round++) {
+    for (let at = 0; at < stream.length; at++) {
+      assert.equal(deframer.next(), undefined);
+      const arrival = cut(pool, stream.subarray(at, at + 1), [1]);
+      deframer.add(arrival);
+      arrival.free();
+      mostHeld = Math.max(mostHeld, pool.slotCount - pool.freeSlots);
+    }
+    const frame = deframer.next()!;
+    const read = GetResp.read(frame);
+    assert.deepEqual(Buffer.from(read.val), Buffer.from(message.val));
+    read.release();
+    frame.free();
+  }
+  assert.ok(mostHeld <= 5 * Math.ceil(stream.length / pool.capacityBytes) + 34, `${mostHeld} slots`);
+  deframer.close();
+  message.release();
+  assertBalanced(pool);
+});
+
 function datagrams(message: ScatterGatherArray, id: number, size: number): ScatterGatherArray[] {
   const all: ScatterGatherArray[] = [];
   const count = fragmentCount(message.lengthBytes, size);
