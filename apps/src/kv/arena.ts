@@ -13,6 +13,12 @@ const FREE = 0x80;
 /** Bytes of the largest block. */
 export const LARGEST_BLOCK_BYTES: number = 1 << (UNIT_SHIFT + LARGEST_ORDER);
 
+/** Memory for an arena that is somebody else's: stretches of {@link LARGEST_BLOCK_BYTES}, by their first units. */
+export interface ArenaMemory {
+  region: Region;
+  blocks: readonly number[];
+}
+
 /**
  * Blocks are named by the number of their first unit of 64 bytes; block 0 is never handed out, so that 0 can mean none.
  * A free block carries the numbers of its neighbours in the list of its order in its first two words.
@@ -30,26 +36,32 @@ export class Arena {
   private untouched: number;
   private readonly units: number;
 
-  /** @param lengthBytes rounded down to whole largest blocks, at least two. The system commits pages as they are used. */
-  constructor(lengthBytes: number) {
-    const blocks = Math.max(2, Math.floor(lengthBytes / LARGEST_BLOCK_BYTES));
+  /**
+   * @param memory how many bytes of its own it has, rounded down to whole largest blocks, at least two: the system commits pages as
+   *   they are used; or another's memory
+   */
+  constructor(memory: number | ArenaMemory) {
+    const own = typeof memory === 'number';
+    const blocks = own ? Math.max(2, Math.floor(memory / LARGEST_BLOCK_BYTES)) : memory.blocks.length;
     this.lengthBytes = blocks * LARGEST_BLOCK_BYTES;
-    this.region = heapRegion(this.lengthBytes);
+    this.region = own ? heapRegion(this.lengthBytes) : memory.region;
     this.words = new Int32Array(this.region.buffer);
     this.doubles = new Float64Array(this.region.buffer);
-    this.units = this.lengthBytes >> UNIT_SHIFT;
+    this.units = this.region.lengthBytes >> UNIT_SHIFT;
     this.orders = new Uint8Array(this.units);
     this.heads = new Int32Array(LARGEST_ORDER + 1);
-    this.untouched = 0;
+    this.untouched = own ? 0 : this.units;
     this.usedBytes = 0;
-    // Unit 0 is taken for good.
-    this.alloc(1);
-    this.usedBytes = 0;
+    if (own) {
+      // Unit 0 is taken for good.
+      this.alloc(1);
+      this.usedBytes = 0;
+    } else for (const block of memory.blocks) if (block !== 0) this.link(block, LARGEST_ORDER);
   }
 
   /** How many blocks there can be at most. */
   get capacity(): number {
-    return this.units;
+    return this.lengthBytes >> UNIT_SHIFT;
   }
 
   /** The order of the smallest block for so many bytes: at most {@link LARGEST_BLOCK_BYTES}. */

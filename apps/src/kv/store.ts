@@ -320,7 +320,14 @@ export class Store {
   }
 }
 
-function equalBytes(a: Region, aOffset: number, b: Region, bOffset: number, lengthBytes: number): boolean {
+/** Whether two stretches of bytes are the same. */
+export function equalBytes(
+  a: Region,
+  aOffset: number,
+  b: Region,
+  bOffset: number,
+  lengthBytes: number,
+): boolean {
   const first = a.view;
   const second = b.view;
   let at = 0;
