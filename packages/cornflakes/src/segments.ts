@@ -34,6 +34,11 @@ export class Segments {
   delta: number;
   windowStart: number;
   windowEnd: number;
+  // The first segment, whatever the window is over: headers and tables stand in front, so nearly all words lie in it.
+  protected firstView: DataView;
+  protected firstDelta: number;
+  /** Offset of the last word that lies whole in it; less than 0 when none does. */
+  protected lastFirstWord: number;
   /** Whether the segments are slots of pools, so that bytes can be referred to; else there is one, of plain memory. */
   inSlots: boolean;
   /** The segment under the window. */
@@ -44,7 +49,7 @@ export class Segments {
   // By segment: the message's offset of its first byte, that byte's place, and the slot.
   private readonly starts: number[];
   private readonly places: number[];
-  protected readonly pools: (SlotPool | undefined)[];
+  protected readonly pools: SlotPool[];
   protected readonly slots: number[];
   private plain: Uint8Array;
   private plainView: DataView;
@@ -57,6 +62,9 @@ export class Segments {
     this.delta = 0;
     this.windowStart = 0;
     this.windowEnd = 0;
+    this.firstView = NO_VIEW;
+    this.firstDelta = 0;
+    this.lastFirstWord = -1;
     this.inSlots = false;
     this.segment = 0;
     this.scratch = SHARED_SCRATCH;
@@ -71,32 +79,45 @@ export class Segments {
 
   /** Lies over the slices of an array, behind its first `skipBytes`. Takes no references. */
   overArray(array: ScatterGatherArray, skipBytes: number): void {
-    const { count } = array;
-    this.begin(-skipBytes);
-    for (let i = 0; i < count; i++) this.add(array.segments[i]!);
-    this.move(0);
-  }
-
-  /** Lies over one slice. Takes no reference. */
-  overSlice(slice: Slice): void {
-    this.begin(0);
-    this.add(slice);
-    this.move(0);
-  }
-
-  private begin(start: number): void {
+    const { count, segments } = array;
+    if (count === 1) {
+      this.overSlice(segments[0]!, skipBytes);
+      return;
+    }
+    let start = -skipBytes;
+    for (let i = 0; i < count; i++) {
+      const slice = segments[i]!;
+      this.put(i, slice, start);
+      start += slice.length;
+    }
     this.inSlots = true;
-    this.count = 0;
+    this.count = count;
     this.lengthBytes = start;
+    this.begun();
   }
 
-  private add(slice: Slice): void {
-    const index = this.count++;
-    this.starts[index] = this.lengthBytes;
+  /** Lies over one slice, behind its first `skipBytes`. Takes no reference. */
+  overSlice(slice: Slice, skipBytes: number): void {
+    const lengthBytes = slice.length - skipBytes;
+    this.put(0, slice, -skipBytes);
+    this.inSlots = true;
+    this.count = 1;
+    this.lengthBytes = lengthBytes;
+    this.begun();
+  }
+
+  private put(index: number, slice: Slice, start: number): void {
+    this.starts[index] = start;
     this.places[index] = slice.offset;
     this.pools[index] = slice.pool;
     this.slots[index] = slice.slot;
-    this.lengthBytes += slice.length;
+  }
+
+  private begun(): void {
+    this.move(0);
+    this.firstView = this.view;
+    this.firstDelta = this.delta;
+    this.lastFirstWord = this.windowEnd - 4;
   }
 
   /** Lies over plain memory. */
@@ -111,26 +132,28 @@ export class Segments {
     this.starts[0] = 0;
     this.places[0] = bytes.byteOffset;
     this.lengthBytes = bytes.length;
-    this.move(0);
+    this.begun();
   }
 
   /** Lies over nothing. */
   overNothing(): void {
-    // A pool that nobody uses any more should go with its region.
-    if (this.inSlots) for (let i = 0; i < this.count; i++) this.pools[i] = undefined;
+    // The views of the last message stay, because the next one probably lies in the same memory: only their bounds go. Plain
+    // memory is kept while there is not much of it.
     this.inSlots = false;
-    // Views are dear to make, and a server receives into the same memory again and again; but do not keep much alive.
-    if (this.plain.length > KEPT_BYTES) {
-      this.plain = NO_BYTES;
-      this.plainView = NO_VIEW;
-    }
     this.count = 0;
     this.lengthBytes = 0;
-    this.view = NO_VIEW;
-    this.bytes = NO_BYTES;
     this.windowStart = 0;
     this.windowEnd = 0;
-    this.delta = 0;
+    this.lastFirstWord = -1;
+    if (this.plain.length > KEPT_BYTES) this.dropPlain();
+  }
+
+  private dropPlain(): void {
+    this.plain = NO_BYTES;
+    this.plainView = NO_VIEW;
+    this.bytes = NO_BYTES;
+    this.view = NO_VIEW;
+    this.firstView = NO_VIEW;
   }
 
   private move(segment: number): void {

@@ -36,7 +36,7 @@ export class Source extends Segments {
       this.overArray(source, 0);
     } else if (source instanceof Slice) {
       if (source.slot === RELEASED) source.share();
-      this.overSlice(source);
+      this.overSlice(source, 0);
     } else {
       this.overBytes(source);
       return;
@@ -64,28 +64,24 @@ export class Source extends Segments {
   }
 
   i32(offset: number): number {
-    if (offset >= this.windowStart && offset + 4 <= this.windowEnd) {
-      return this.view.getInt32(offset + this.delta, true);
-    }
+    if (offset <= this.lastFirstWord) return this.firstView.getInt32(offset + this.firstDelta, true);
     return this.i32Elsewhere(offset);
   }
 
   u32(offset: number): number {
-    if (offset >= this.windowStart && offset + 4 <= this.windowEnd) {
-      return this.view.getUint32(offset + this.delta, true);
-    }
+    if (offset <= this.lastFirstWord) return this.firstView.getUint32(offset + this.firstDelta, true);
     return this.i32Elsewhere(offset) >>> 0;
   }
 
   f64(offset: number): number {
-    if (this.seek(offset, 8)) return this.view.getFloat64(offset + this.delta, true);
+    if (offset < this.lastFirstWord - 3) return this.firstView.getFloat64(offset + this.firstDelta, true);
     joint.setInt32(0, this.i32(offset), true);
     joint.setInt32(4, this.i32(offset + 4), true);
     return joint.getFloat64(0, true);
   }
 
   f32(offset: number): number {
-    if (this.seek(offset, 4)) return this.view.getFloat32(offset + this.delta, true);
+    if (offset <= this.lastFirstWord) return this.firstView.getFloat32(offset + this.firstDelta, true);
     joint.setInt32(0, this.i32(offset), true);
     return joint.getFloat32(0, true);
   }

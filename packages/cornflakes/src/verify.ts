@@ -130,20 +130,39 @@ export class Verifier {
     const end = entries + 4 * (population(present) + population(present & wide0));
     if (end > this.lengthBytes) return OUT_OF_BOUNDS;
     if (!this.spend(at, end - at)) return TOO_MUCH_WORK;
-    let pointers = present & layout.pointers0;
-    while (pointers !== 0) {
-      const lowest = pointers & -pointers;
-      pointers ^= lowest;
-      const before = present & (lowest - 1);
-      const p = entries + 4 * (population(before) + population(before & wide0));
-      const field = layout.dense[31 - Math.clz32(lowest)]!;
-      const reason = this.entry(source, field.kind, field, p, depth);
+    const pointers = present & layout.pointers0;
+    if (pointers !== 0) {
+      const reason = this.pointers(source, layout, present, pointers, entries, depth);
       if (reason !== OK) return reason;
     }
     const { oneofs } = layout;
     for (let i = 0; i < oneofs.length; i++) {
       const chosen = present & oneofs[i]![0]!;
       if ((chosen & (chosen - 1)) !== 0) return SEVERAL_OF_ONEOF;
+    }
+    return OK;
+  }
+
+  /** Where the entries of a plain header point. */
+  private pointers(
+    source: Source,
+    layout: HeaderLayout,
+    present: number,
+    pointers: number,
+    p: number,
+    depth: number,
+  ): number {
+    const { wide0, dense } = layout;
+    while (pointers !== 0) {
+      const lowest = present & -present;
+      present ^= lowest;
+      if ((pointers & lowest) !== 0) {
+        pointers ^= lowest;
+        const field = dense[31 - Math.clz32(lowest)]!;
+        const reason = this.entry(source, field.kind, field, p, depth);
+        if (reason !== OK) return reason;
+      }
+      p += (wide0 & lowest) === 0 ? 4 : 8;
     }
     return OK;
   }
@@ -286,17 +305,28 @@ export class Verifier {
       if (this.strict && size !== 0) return NOT_CANONICAL;
       return this.message(source, field?.layout, offset, depth + 1);
     }
-    // A count and a table: the table's size by division, because a product could wrap.
-    if (offset > this.lengthBytes || size > (this.lengthBytes - offset) >>> 3) return OUT_OF_BOUNDS;
-    if (!this.spend(offset, 8 * size)) return TOO_MUCH_WORK;
-    if (this.strict && size === 0) return NOT_CANONICAL;
+    return this.table(source, kind, field, size, offset, depth);
+  }
+
+  /** A count and a table of parts. */
+  private table(
+    source: Source,
+    kind: number,
+    field: FieldLayout | undefined,
+    count: number,
+    offset: number,
+    depth: number,
+  ): number {
+    // The table's size by division, because a product could wrap.
+    if (offset > this.lengthBytes || count > (this.lengthBytes - offset) >>> 3) return OUT_OF_BOUNDS;
+    if (!this.spend(offset, 8 * count)) return TOO_MUCH_WORK;
+    if (this.strict && count === 0) return NOT_CANONICAL;
     const layout = field?.layout;
-    for (let i = 0; i < size; i++) {
-      const partSize = source.u32(offset + 8 * i);
+    for (let i = 0; i < count; i++) {
       const part = source.u32(offset + 8 * i + 4);
       const reason =
         kind === KIND_BLOBS
-          ? this.blob(source, field, partSize, part)
+          ? this.blob(source, field, source.u32(offset + 8 * i), part)
           : this.message(source, layout, part, depth + 1);
       if (reason !== OK) return reason;
     }

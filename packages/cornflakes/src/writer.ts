@@ -166,9 +166,8 @@ export class Writer extends Segments {
   }
 
   u32(offset: number, value: number): void {
-    if (offset >= this.windowStart && offset + 4 <= this.windowEnd) {
-      this.view.setInt32(offset + this.delta, value, true);
-    } else this.u32Elsewhere(offset, value);
+    if (offset <= this.lastFirstWord) this.firstView.setInt32(offset + this.firstDelta, value, true);
+    else this.u32Elsewhere(offset, value);
   }
 
   u64(offset: number, low: number, high: number): void {
@@ -177,8 +176,9 @@ export class Writer extends Segments {
   }
 
   f64(offset: number, value: number): void {
-    if (this.seek(offset, 8)) this.view.setFloat64(offset + this.delta, value, true);
-    else {
+    if (offset < this.lastFirstWord - 3) {
+      this.firstView.setFloat64(offset + this.firstDelta, value, true);
+    } else {
       joint.setFloat64(0, value, true);
       this.u64(offset, joint.getInt32(0, true), joint.getInt32(4, true));
     }
