@@ -47,6 +47,8 @@ export interface NetworkStackOptions {
   gateway?: number;
   /** More routes; the longest prefix wins. */
   routes?: readonly StaticRoute[];
+  /** Addresses of ours that other hosts have as well, int32: taken and sent from, never asked for or answered for by ARP. */
+  virtualAddresses?: readonly number[];
   tcp?: TcpOptions;
   udp?: UdpOptions;
   arp?: ArpOptions;

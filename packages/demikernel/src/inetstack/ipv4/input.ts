@@ -185,13 +185,15 @@ export class Ipv4Input {
   /** RFC 1122 section 3.2.1.3: what no sender may have as its address, and what only we ourselves may. */
   private isPlausible(source: number, flags: number): boolean {
     const first = source >>> 24;
-    if (source === this.address || first === 127) return (flags & RX_LOOPBACK) !== 0;
+    if (source === this.address || first === 127 || this.routing.isVirtual(source)) {
+      return (flags & RX_LOOPBACK) !== 0;
+    }
     return first !== 0 && first < 224 && !this.routing.isBroadcast(source);
   }
 
   private isForUs(destination: number, flags: number): boolean {
     if (destination >>> 24 === 127) return (flags & RX_LOOPBACK) !== 0;
-    return this.routing.isBroadcast(destination);
+    return this.routing.isVirtual(destination) || this.routing.isBroadcast(destination);
   }
 
   private fragment(
@@ -203,7 +205,14 @@ export class Ipv4Input {
     destination: number,
   ): void {
     // Identification and protocol, and which of our addresses: the rest of RFC 791's key is the source.
-    const target = destination === this.address ? 0 : destination === LIMITED_BROADCAST ? 1 : 2;
+    const target =
+      destination === this.address
+        ? 0
+        : destination === LIMITED_BROADCAST
+          ? 1
+          : this.routing.isVirtual(destination)
+            ? 3
+            : 2;
     const key = this.view.getUint16(ipOffset + 4) | (protocol << 16) | (target << 24);
     const whole = this.reassembly.receive(ipOffset, headerBytes, lengthBytes, source, key);
     if (whole === undefined) return;

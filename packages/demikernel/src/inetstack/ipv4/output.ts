@@ -49,7 +49,8 @@ export class Ipv4Output {
    * @returns `undefined` when there is no way, or not from that source
    */
   route(destination: number, source: number): Route | undefined {
-    const route = this.routing.find(destination | 0);
+    const virtual = source !== 0 && source !== this.address && this.routing.isVirtual(source);
+    const route = this.routing.find(destination | 0, virtual ? source : 0);
     if (route === undefined || (source !== 0 && route.source !== source)) return undefined;
     return route;
   }
@@ -88,13 +89,19 @@ export class Ipv4Output {
 
   /** Lowers the path MTU of a route after an ICMP error that has been validated (RFC 1191); it rises again later. */
   lowerMtu(route: Route, mtuBytes: number): void {
-    this.routing.lowerMtu(route.destination, mtuBytes);
+    const { source } = route;
+    this.routing.lowerMtu(route.destination, mtuBytes, this.routing.isVirtual(source) ? source : 0);
     if (mtuBytes < route.mtuBytes) route.mtuBytes = mtuBytes; // a route that the cache has replaced
   }
 
-  /** Whether an address is ours: the stack's own, or 127.0.0.0/8. */
+  /** Whether an address is ours: the stack's own, a virtual one, or 127.0.0.0/8. */
   isLocal(address: number): boolean {
-    return address === this.address || address >>> 24 === 127;
+    return address === this.address || address >>> 24 === 127 || this.routing.isVirtual(address);
+  }
+
+  /** Whether an address is ours and other hosts' too, so that silence about what we do not know is the rule. */
+  isVirtual(address: number): boolean {
+    return this.routing.isVirtual(address);
   }
 
   /** Writes the {@link LINK_HEADERS_BYTES} bytes in front of a transport's header, "don't fragment" set (RFC 1191). */

@@ -32,6 +32,8 @@ export interface RoutingOptions {
   gateway?: number;
   /** Routes beside the link and the default gateway; the longest prefix wins. */
   routes?: readonly StaticRoute[];
+  /** Addresses of ours that other hosts have as well, int32: nobody asks for them and we answer for none of them (no ARP). */
+  virtualAddresses?: readonly number[];
 }
 
 /** The netmask of a prefix length, as an int32. */
@@ -48,6 +50,7 @@ export class Routing implements TimerOwner {
   private readonly mask: number;
   private readonly mtuBytes: number;
   private readonly statics: StaticRoute[];
+  private readonly virtualAddresses: Int32Array;
   private readonly arp: Arp;
   private readonly runtime: Runtime;
   private readonly everybody: Neighbour;
@@ -67,6 +70,7 @@ export class Routing implements TimerOwner {
     this.directedBroadcast = prefixLength < 31 ? this.network | ~this.mask : 0;
     this.mtuBytes = Math.min(device.mtuBytes, largestPacketBytes(device.pool));
     this.statics = [...routes].sort((a, b) => b.prefixLength - a.prefixLength);
+    this.virtualAddresses = Int32Array.from(options.virtualAddresses ?? []);
     if (gateway !== 0) this.statics.push({ destination: 0, prefixLength: 0, gateway });
     this.arp = arp;
     this.runtime = runtime;
@@ -86,10 +90,21 @@ export class Routing implements TimerOwner {
     return address === LIMITED_BROADCAST || (address === this.directedBroadcast && address !== 0);
   }
 
-  /** The route to a destination; `undefined` when there is none. */
-  find(destination: number): Route | undefined {
-    const known = this.cache.get(destination, 0);
-    return known === undefined ? this.make(destination) : known;
+  /** Whether an address is one of ours that other hosts have as well. */
+  isVirtual(address: number): boolean {
+    const { virtualAddresses } = this;
+    for (let i = 0; i < virtualAddresses.length; i++) if (virtualAddresses[i] === address) return true;
+    return false;
+  }
+
+  /**
+   * The route to a destination; `undefined` when there is none.
+   *
+   * @param virtualSource the virtual address to send from; 0 for our own
+   */
+  find(destination: number, virtualSource = 0): Route | undefined {
+    const known = this.cache.get(destination, virtualSource);
+    return known === undefined ? this.make(destination, virtualSource) : known;
   }
 
   /**
@@ -127,7 +142,7 @@ export class Routing implements TimerOwner {
   /** The address of the link that packets to a host are handed to; 0 when there is none. */
   private nextHop(destination: number): number {
     const first = destination >>> 24;
-    if (destination === this.address || first === 127) return this.address;
+    if (destination === this.address || first === 127 || this.isVirtual(destination)) return this.address;
     // "This network", multicast and the reserved class have no route here (RFC 1122 section 3.2.1.3).
     if (first === 0 || first >= 224 || this.isBroadcast(destination)) return 0;
     if ((destination & this.mask) === this.network) return destination;
@@ -139,14 +154,15 @@ export class Routing implements TimerOwner {
     return 0;
   }
 
-  private make(destination: number): Route | undefined {
+  private make(destination: number, virtualSource: number): Route | undefined {
     const neighbour = this.choose(destination);
     if (neighbour === undefined) return undefined;
     if (this.cache.count >= CACHED_ROUTES) this.evict();
-    const source = destination >>> 24 === 127 ? destination : this.address;
+    const own = destination >>> 24 === 127 ? destination : this.address;
+    const source = virtualSource !== 0 ? virtualSource : own;
     const route = new Route(destination, source, this.mtuBytes, neighbour, neighbour === this.everybody);
     route.identification = this.runtime.random.int32() & 0xffff;
-    this.cache.set(destination, 0, route);
+    this.cache.set(destination, virtualSource, route);
     return route;
   }
 
@@ -160,7 +176,8 @@ export class Routing implements TimerOwner {
   private evict(): void {
     // Any will do: what is in use is held by its transport, and is found again at the cost of a lookup.
     const victim = this.cache.findFrom(this.runtime.random.int32(), Number.POSITIVE_INFINITY, () => true);
-    if (victim !== undefined) this.cache.delete(victim.destination, 0);
+    if (victim === undefined) return;
+    this.cache.delete(victim.destination, this.isVirtual(victim.source) ? victim.source : 0);
   }
 
   /**
@@ -172,7 +189,7 @@ export class Routing implements TimerOwner {
    *   offer would not be smaller
    */
   plausibleMtu(destination: number, packetBytes: number, offeredBytes: number): number {
-    const route = this.cache.get(destination, 0);
+    const route = this.held(destination);
     if (route === undefined || route.neighbour === this.ourselves || route.broadcast) return 0;
     if (packetBytes > route.mtuBytes || (offeredBytes !== 0 && offeredBytes >= packetBytes)) return 0;
     const offered = offeredBytes === 0 ? nextPlateau(packetBytes) : offeredBytes;
@@ -180,9 +197,18 @@ export class Routing implements TimerOwner {
     return mtuBytes < route.mtuBytes ? mtuBytes : 0;
   }
 
+  /** A route to a destination, from whichever of our addresses. */
+  private held(destination: number): Route | undefined {
+    let route = this.cache.get(destination, 0);
+    for (let i = 0; route === undefined && i < this.virtualAddresses.length; i++) {
+      route = this.cache.get(destination, this.virtualAddresses[i]!);
+    }
+    return route;
+  }
+
   /** Lowers the MTU of a path, for ten minutes. */
-  lowerMtu(destination: number, mtuBytes: number): void {
-    const route = this.cache.get(destination, 0);
+  lowerMtu(destination: number, mtuBytes: number, virtualSource = 0): void {
+    const route = this.cache.get(destination, virtualSource);
     if (route === undefined || mtuBytes >= route.mtuBytes) return;
     route.mtuBytes = mtuBytes;
     this.lowered.add(route);

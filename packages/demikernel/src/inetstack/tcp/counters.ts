@@ -49,6 +49,13 @@ export const ICMP_IGNORED = 45;
 export const COOKIE_SENT = 46;
 export const COOKIE_TAKEN = 47;
 export const COOKIE_BAD = 48;
+export const EXPORTED = 49;
+export const IMPORTED = 50;
+export const IMPORT_REFUSED = 51;
+export const HELD = 52;
+export const HELD_DROPPED = 53;
+export const HELD_FORWARDED = 54;
+export const STRANGER = 55;
 
 export const TCP_COUNTERS = [
   'received',
@@ -100,6 +107,13 @@ export const TCP_COUNTERS = [
   'synCookieSent',
   'synCookieTaken',
   'synCookieBad',
+  'exported',
+  'imported',
+  'importRefused',
+  'held',
+  'heldDropped',
+  'heldForwarded',
+  'stranger',
 ] as const;
 
 /** Adds one to a counter. */

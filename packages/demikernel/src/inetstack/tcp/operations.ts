@@ -71,7 +71,7 @@ export function movePush(_layer: TcpLayer, c: TcpConnection, operation: Operatio
 }
 
 /** All bytes are in the send queue: the push completes now, or when they are acknowledged. */
-function finishPush(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
+export function finishPush(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
   operation.array?.free();
   operation.array = undefined;
   if ((operation.flags & PUSH_ACKED) !== 0 && c.sendQueue.bytes > 0) {
@@ -122,6 +122,12 @@ function waitBehind(layer: TcpLayer, c: TcpConnection, operation: Operation): vo
   if (c.morePops === undefined) c.morePops = new OperationList();
   if (c.morePops.count === MAX_WAITING - 1) layer.runtime.operations.complete(operation, EAGAIN);
   else c.morePops.push(operation);
+}
+
+/** Keeps a pop although there may be something to pop: the connection is frozen. */
+export function holdPop(layer: TcpLayer, c: TcpConnection, operation: Operation): void {
+  if (c.waitingPop === undefined) c.waitingPop = operation;
+  else waitBehind(layer, c, operation);
 }
 
 /** Takes the pop that waits longest; `undefined` when none does. */

@@ -102,6 +102,17 @@ export class Reassembly {
     return (this.starts[index]! + this.slices[index]!.length) | 0;
   }
 
+  /** Copies every byte held, in order and without the holes; returns the place behind them. */
+  copyTo(target: Uint8Array, at: number): number {
+    let end = at;
+    for (let i = 0; i < this.count; i++) {
+      const bytes = this.slices[i]!.bytes();
+      target.set(bytes, end);
+      end += bytes.length;
+    }
+    return end;
+  }
+
   /** Releases everything. */
   clear(): void {
     this.remove(0, this.count);

@@ -68,6 +68,17 @@ export class ReceiveQueue {
     }
   }
 
+  /** Copies every byte held, in order; returns the place behind them. */
+  copyTo(target: Uint8Array, at: number): number {
+    let end = at;
+    for (let i = 0; i < this.count; i++) {
+      const bytes = this.ring[(this.head + i) & this.mask]!.bytes();
+      target.set(bytes, end);
+      end += bytes.length;
+    }
+    return end;
+  }
+
   /** Releases everything. */
   clear(): void {
     for (let i = 0; i < this.count; i++) {

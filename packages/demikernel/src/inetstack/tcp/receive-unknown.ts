@@ -15,6 +15,7 @@ import {
 import { negotiate, prepareOffer } from './handshake.ts';
 import { destroy } from './lifecycle.ts';
 import type { TcpListener } from './listener.ts';
+import { meetStranger } from './migration/stranger.ts';
 import { sendReset } from './reset.ts';
 import { ACK, RST, type Segment, SYN } from './segment.ts';
 import { seqGt } from './sequence.ts';
@@ -56,6 +57,10 @@ export function receiveUnknown(
     }
   }
   count(counters, DROP_NO_CONNECTION);
+  if (layer.output.isVirtual(destination)) {
+    meetStranger(layer, s, source, destination);
+    return undefined;
+  }
   // On a shared address the port may be the kernel's, whose answer this is to give.
   if (layer.sharedAddress && !layer.ports.inUse(s.destinationPort)) return undefined;
   const route = layer.output.back(source, destination, ipOffset);

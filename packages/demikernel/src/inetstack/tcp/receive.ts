@@ -65,6 +65,10 @@ export function receiveSegment(
     count(counters, DROP_HEADER);
     pool.release(slot);
   } else if (c === undefined) {
+    if (layer.holdings.count > 0) {
+      const holding = layer.holdings.find(source, destination, (ports << 16) | (ports >>> 16));
+      if (holding?.take(ipOffset, offset, lengthBytes, segment.flags) === true) return;
+    }
     const opened = receiveUnknown(layer, segment, source, destination, ipOffset);
     if (opened !== undefined) receiveSlow(layer, opened, segment, slot);
     else pool.release(slot);

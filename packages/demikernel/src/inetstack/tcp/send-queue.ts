@@ -103,6 +103,19 @@ export class SendQueue {
     }
   }
 
+  /** Copies every byte held, in order; returns the place behind them. */
+  copyTo(target: Uint8Array, at: number): number {
+    let end = at;
+    let skip = this.headSkip;
+    for (let i = 0; i < this.count; i++) {
+      const bytes = this.ring[(this.head + i) & this.mask]!.bytes();
+      target.set(skip === 0 ? bytes : bytes.subarray(skip), end);
+      end += bytes.length - skip;
+      skip = 0;
+    }
+    return end;
+  }
+
   /** Releases everything. */
   clear(): void {
     for (let i = 0; i < this.count; i++) {

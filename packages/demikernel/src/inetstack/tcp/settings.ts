@@ -11,8 +11,8 @@ import { armKeepAlive } from './timers.ts';
 /** Largest time an int32 of milliseconds holds, in microseconds. */
 const MAX_TIME_US = 0x7fff_ffff * 1000;
 /** Buffers from one small segment to what the largest window scale and an int32 allow. */
-const MIN_BUFFER_BYTES = 256;
-const MAX_BUFFER_BYTES = 0x1fff_ffff;
+export const MIN_BUFFER_BYTES = 256;
+export const MAX_BUFFER_BYTES = 0x1fff_ffff;
 
 /** The options; times in microseconds. Accepted connections begin with a copy of their listener's. */
 export class ConnectionSettings {

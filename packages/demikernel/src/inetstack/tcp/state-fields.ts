@@ -3,7 +3,15 @@
 import type { TcpConnection } from './connection.ts';
 
 /** How a field travels: as it is, as a sequence of slices, or not at all because the other side makes it anew. */
-export type StateFieldKind = 'int32' | 'time32' | 'timeMs' | 'timeSeconds' | 'words' | 'slices' | 'derived';
+export type StateFieldKind =
+  | 'int32'
+  | 'time32'
+  | 'timeMs'
+  | 'timeSeconds'
+  | 'timestampMs'
+  | 'words'
+  | 'slices'
+  | 'derived';
 
 /**
  * Every field of {@link TcpConnection}: the record of a moving connection is generated from this list, and a test fails
@@ -11,6 +19,7 @@ export type StateFieldKind = 'int32' | 'time32' | 'timeMs' | 'timeSeconds' | 'wo
  *
  * - `int32`: exported as it is. `words`: an Int32Array or nothing. `slices`: the bytes.
  * - `time32`, `timeMs`, `timeSeconds`: moments of this runtime's clock, exported as the difference to now.
+ * - `timestampMs`: an offset to this runtime's clock, exported as the sum of both: the timestamp of now.
  * - `derived`: made anew by whoever imports the connection.
  */
 export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKind>> = {
@@ -64,8 +73,7 @@ export const TCP_STATE_FIELDS: Readonly<Record<keyof TcpConnection, StateFieldKi
   unackedBytes: 'int32',
   unackedSegments: 'int32',
   tsEnabled: 'int32',
-  // An offset to this host's clock: exported as the timestamp of now, which carries on from there.
-  tsOffset: 'timeMs',
+  tsOffset: 'timestampMs',
   tsRecent: 'int32',
   tsRecentSeconds: 'timeSeconds',
   srttUs8: 'int32',

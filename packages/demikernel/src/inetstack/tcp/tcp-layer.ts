@@ -24,6 +24,8 @@ import { receiveIcmpError } from './icmp-error.ts';
 import { InitialSequence } from './isn.ts';
 import { abort } from './lifecycle.ts';
 import type { TcpListener } from './listener.ts';
+import { Holdings } from './migration/holdings.ts';
+import type { StrangerSink } from './migration/stranger.ts';
 import { Ports } from './ports.ts';
 import { receiveSegment } from './receive.ts';
 import { SackBlocks } from './sack.ts';
@@ -83,6 +85,10 @@ export class TcpLayer {
   readyCount: number;
   /** Whether the connection after the present one has a route; read only so that it is in the cache. */
   nextRouteReady: boolean;
+  /** Four-tuples whose connections are on their way. */
+  readonly holdings: Holdings;
+  /** Hears of segments for a virtual address that belong to no connection here; they draw no answer. */
+  onStranger: StrangerSink | undefined;
   private clockMicros: number;
   private readonly listeners: Map<number, TcpListener[]>;
 
@@ -122,6 +128,8 @@ export class TcpLayer {
     this.readyTail = undefined;
     this.readyCount = 0;
     this.nextRouteReady = false;
+    this.holdings = new Holdings(this);
+    this.onStranger = undefined;
     this.clockMicros = ~runtime.clock.micros32;
     this.listeners = new Map();
     this.readClock();
@@ -267,6 +275,7 @@ export class TcpLayer {
   /** Resets every connection and gives everything back. */
   close(): void {
     this.readClock();
+    this.holdings.close();
     for (const list of [...this.listeners.values()]) for (const listener of [...list]) listener.close();
     this.listeners.clear();
     for (const c of this.demultiplexer.all()) {

@@ -3,6 +3,7 @@
 import {
   EADDRNOTAVAIL,
   EALREADY,
+  EBUSY,
   ECANCELED,
   EINVAL,
   EISCONN,
@@ -19,10 +20,11 @@ import { ACTIVE_OPEN, count } from './counters.ts';
 import { prepareOffer } from './handshake.ts';
 import { abort, destroy, orphan, shutdownReceive, shutdownSend } from './lifecycle.ts';
 import { TcpListener } from './listener.ts';
+import { type FrozenConnection, freeze } from './migration/frozen.ts';
 import { cancelPop, failPush, pop, push } from './operations.ts';
 import { isTaken } from './ports.ts';
 import { ConnectionSettings } from './settings.ts';
-import { ESTABLISHED, SYN_SENT } from './states.ts';
+import { ESTABLISHED, SYN_SENT, TIME_WAIT } from './states.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 import { markReady } from './transmit.ts';
 
@@ -37,6 +39,8 @@ export class TcpQueue extends Queue {
   private boundPort: number;
   private boundAddress: number;
   private closed: boolean;
+  /** While the connection is frozen, `connection` is not there. */
+  private frozen: FrozenConnection | undefined;
 
   constructor(layer: TcpLayer) {
     super();
@@ -50,6 +54,7 @@ export class TcpQueue extends Queue {
     this.boundPort = 0;
     this.boundAddress = 0;
     this.closed = false;
+    this.frozen = undefined;
   }
 
   /** The connection behind this queue, for tests and for moving it. */
@@ -63,6 +68,58 @@ export class TcpQueue extends Queue {
     this.connection = c;
     this.localAddress.setIpv4(c.localAddress, c.localPort);
     this.remoteAddress.setIpv4(c.remoteAddress, c.remotePort);
+  }
+
+  /**
+   * Takes the connection out of the stack, to move it or to go on with it.
+   *
+   * @param packets that are kept for it meanwhile, at most
+   * @returns an errno when there is none that can move: not synchronized, or over
+   */
+  freeze(packets: number): FrozenConnection | number {
+    const c = this.connection;
+    if (this.frozen !== undefined) return EALREADY;
+    if (c === undefined || c.inTable === 0) return ENOTCONN;
+    if (!this.mayFreeze) return EOPNOTSUPP;
+    const frozen = freeze(this.layer, c, this, packets);
+    this.connection = undefined;
+    this.frozen = frozen;
+    return frozen;
+  }
+
+  /** Whether there is a connection that can be frozen now. */
+  get mayFreeze(): boolean {
+    const c = this.connection;
+    return c !== undefined && c.inTable !== 0 && c.state >= ESTABLISHED && c.state !== TIME_WAIT;
+  }
+
+  /** Stands for a connection that has arrived and is frozen still. */
+  adoptFrozen(frozen: FrozenConnection): void {
+    this.frozen = frozen;
+    this.localAddress.setIpv4(frozen.connection.localAddress, frozen.connection.localPort);
+    this.remoteAddress.setIpv4(frozen.connection.remoteAddress, frozen.connection.remotePort);
+  }
+
+  /** The connection goes on; or, without one, is gone. */
+  thaw(c: TcpConnection | undefined): void {
+    this.connection = c;
+    this.frozen = undefined;
+    if (c !== undefined && !this.closed) this.settings.applyTo(c);
+  }
+
+  /** The options, as they move with the connection. */
+  get options(): ConnectionSettings {
+    return this.settings;
+  }
+
+  /** The layer it belongs to. */
+  get owner(): TcpLayer {
+    return this.layer;
+  }
+
+  /** What it listens on; `undefined` when it does not. */
+  get listening(): TcpListener | undefined {
+    return this.listener;
   }
 
   override bind(address: SocketAddress): number {
@@ -143,29 +200,33 @@ export class TcpQueue extends Queue {
 
   override push(operation: Operation): void {
     const c = this.connection;
-    if (c === undefined || (c.state < ESTABLISHED && c.connecting !== undefined)) {
-      failPush(this.layer, operation, ENOTCONN);
-    } else push(this.layer, c, operation);
+    if (c !== undefined && (c.state >= ESTABLISHED || c.connecting === undefined)) {
+      push(this.layer, c, operation);
+    } else if (this.frozen !== undefined) this.frozen.push(operation);
+    else failPush(this.layer, operation, ENOTCONN);
   }
 
   override pop(operation: Operation): void {
     const c = this.connection;
-    if (c === undefined || c.connecting !== undefined) {
-      this.layer.runtime.operations.complete(operation, ENOTCONN);
-    } else pop(this.layer, c, operation);
+    if (c !== undefined && c.connecting === undefined) pop(this.layer, c, operation);
+    else if (this.frozen !== undefined) this.frozen.pop(operation);
+    else this.layer.runtime.operations.complete(operation, ENOTCONN);
   }
 
   override shutdown(how: number): number {
     const c = this.connection;
-    if (c === undefined || c.state < ESTABLISHED) return ENOTCONN;
     if (how !== SHUT_RD && how !== SHUT_WR && how !== SHUT_RDWR) return EINVAL;
+    // It could only be done to the copy that stays, and that one may be gone in a moment.
+    if (this.frozen !== undefined) return EBUSY;
+    if (c === undefined || c.state < ESTABLISHED) return ENOTCONN;
     if (how !== SHUT_WR) shutdownReceive(this.layer, c);
     if (how !== SHUT_RD) shutdownSend(this.layer, c);
     return 0;
   }
 
   override cancel(operation: Operation): boolean {
-    const { layer, connection: c } = this;
+    const { layer } = this;
+    const c = this.connection ?? this.frozen?.connection;
     if (operation.opcode === OP_CONNECT) {
       if (c === undefined || c.connecting !== operation) return false;
       this.connection = undefined;
@@ -200,6 +261,7 @@ export class TcpQueue extends Queue {
     }
     // The connection stays reachable through the layer's table until it is done.
     if (connection !== undefined) orphan(layer, connection);
+    this.frozen?.close();
     if (this.boundPort !== 0) layer.ports.unbind(this.boundAddress, this.boundPort);
     this.boundPort = 0;
   }
