@@ -27,8 +27,8 @@ export function enterInGeneral(
   const kindsAt = offset + 4 + 4 * words;
   let p = kindsAt + 4 * ((first >>> 8) & 0xff);
   let lost = false;
-  for (let bit = 0; bit < 32 * words && !lost; bit++) {
-    if ((source.i32(offset + 4 + 4 * (bit >> 5)) & (1 << (bit & 31))) === 0) continue;
+  let bit = source.nextPresent(offset, words, 0);
+  for (; bit >= 0 && !lost; bit = source.nextPresent(offset, words, bit + 1)) {
     const field = layout.fieldOf(bit + 1);
     if (field !== undefined) {
       places[field.index] = p;

@@ -120,6 +120,16 @@ export class Source extends Segments {
     return enterInGeneral(this, internals, layout, offset);
   }
 
+  /** The first presence bit from `bit` on that is set in the header at an offset; -1 when none is in its `words`. */
+  nextPresent(offset: number, words: number, bit: number): number {
+    while (bit < 32 * words) {
+      const rest = this.i32(offset + 4 + 4 * (bit >> 5)) >>> (bit & 31);
+      if (rest !== 0) return bit + 31 - Math.clz32(rest & -rest);
+      bit = (bit | 31) + 1;
+    }
+    return -1;
+  }
+
   /** Whether the kind words at `offset` are those of a layout. */
   kindsAre(offset: number, kinds: Int32Array): boolean {
     for (let i = 0; i < kinds.length; i++) {

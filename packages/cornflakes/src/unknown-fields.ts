@@ -154,8 +154,7 @@ function walk(source: Source, at: number, visit: Visit, w: Writer, shift: number
   const words = first & 0xff;
   const kindsAt = at + 4 + 4 * words;
   let p = kindsAt + 4 * ((first >>> 8) & 0xff);
-  for (let bit = 0; bit < 32 * words; bit++) {
-    if ((source.i32(at + 4 + 4 * (bit >> 5)) & (1 << (bit & 31))) === 0) continue;
+  for (let bit = source.nextPresent(at, words, 0); bit >= 0; bit = source.nextPresent(at, words, bit + 1)) {
     const kind = (source.i32(kindsAt + 4 * (bit >> 3)) >>> ((bit & 7) * 4)) & 0xf;
     visit(w, shift, source, kind, p);
     p += kind === KIND_FIXED32 ? 4 : 8;
@@ -172,8 +171,7 @@ function endOfHeader(source: Source, at: number): number {
   const words = first & 0xff;
   const kindsAt = at + 4 + 4 * words;
   let p = kindsAt + 4 * ((first >>> 8) & 0xff) + SPARSE_ENTRY_BYTES * ((first >>> 16) & 0xff);
-  for (let bit = 0; bit < 32 * words; bit++) {
-    if ((source.i32(at + 4 + 4 * (bit >> 5)) & (1 << (bit & 31))) === 0) continue;
+  for (let bit = source.nextPresent(at, words, 0); bit >= 0; bit = source.nextPresent(at, words, bit + 1)) {
     const kind = (source.i32(kindsAt + 4 * (bit >> 3)) >>> ((bit & 7) * 4)) & 0xf;
     p += kind === KIND_FIXED32 ? 4 : 8;
   }

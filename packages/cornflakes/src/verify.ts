@@ -189,8 +189,7 @@ export class Verifier {
     // Nested headers use `seen` too, so oneofs are looked at before any of them is.
     seen.fill(0, 0, memoryWords);
     const entries = p;
-    for (let bit = 0; bit < 32 * words; bit++) {
-      if ((source.i32(at + 4 + 4 * (bit >> 5)) & (1 << (bit & 31))) === 0) continue;
+    for (let bit = source.nextPresent(at, words, 0); bit >= 0; bit = source.nextPresent(at, words, bit + 1)) {
       const field = layout?.fieldOf(bit + 1);
       let kind = 0;
       if (extended) {
@@ -246,8 +245,7 @@ export class Verifier {
     const words = first & 0xff;
     const extended = this.version === VERSION_EXTENDED;
     const kindsAt = at + 4 + 4 * words;
-    for (let bit = 0; bit < 32 * words; bit++) {
-      if ((source.i32(at + 4 + 4 * (bit >> 5)) & (1 << (bit & 31))) === 0) continue;
+    for (let bit = source.nextPresent(at, words, 0); bit >= 0; bit = source.nextPresent(at, words, bit + 1)) {
       const field = layout?.fieldOf(bit + 1);
       if (!extended && field === undefined) break;
       const kind = extended ? (source.i32(kindsAt + 4 * (bit >> 3)) >>> ((bit & 7) * 4)) & 0xf : field!.kind;
@@ -271,10 +269,10 @@ export class Verifier {
     bit: number,
     words: number,
   ): boolean {
-    for (let next = bit + 1; next < 32 * words; next++) {
-      if ((source.i32(at + 4 + 4 * (next >> 5)) & (1 << (next & 31))) === 0) continue;
-      if (layout.fieldOf(next + 1) !== undefined) return true;
-    }
+    do {
+      if (layout.fieldOf(bit + 1) !== undefined) return true;
+      bit = source.nextPresent(at, words, bit + 1);
+    } while (bit >= 0);
     return false;
   }
 
