@@ -28,7 +28,7 @@ export class ObjectReply {
   status: number;
   /** Whether the values are a list on the wire: of `GET_LIST` and `GET_M`, however many there are. */
   isList: boolean;
-  /** Decoded, a reply with one empty value has none, as proto3 has it. */
+  /** Decoded, a reply with one empty value may have none, as proto3 has it. */
   readonly values: Blobs;
 
   constructor(region: Region) {

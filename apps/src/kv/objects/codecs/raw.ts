@@ -9,10 +9,12 @@ import { MAX_BLOBS } from '../protocol.ts';
 /*
  * Little-endian:
  *
- *   0 u32 id   4 u8 operation or status   5 u8 zero   6 u16 keys   8 u16 values   10 u16 zero
+ *   0 u32 id   4 u8 operation or status   5 u8 1 for a reply that is a list   6 u16 keys   8 u16 values   10 u16 zero
  *   12 u32 length of each key, then of each value; then their bytes, in that order
  */
 const HEADER_BYTES = 12;
+/** In the second word. */
+const LIST = 0x100;
 
 /** A message that is written into the slices it is sent in. */
 class RawMessage implements Gatherable {
@@ -22,11 +24,11 @@ class RawMessage implements Gatherable {
   private keys: Blobs | undefined = undefined;
   private values: Blobs | undefined = undefined;
 
-  of(id: number, code: number, keys: Blobs | undefined, values: Blobs): this {
+  of(id: number, code: number, isList: boolean, keys: Blobs | undefined, values: Blobs): this {
     const { view } = this.head;
     const keyCount = keys === undefined ? 0 : keys.count;
     view.setInt32(0, id, true);
-    view.setInt32(4, code | (keyCount << 16), true);
+    view.setInt32(4, code | (isList ? LIST : 0) | (keyCount << 16), true);
     view.setInt32(8, values.count, true);
     let at = HEADER_BYTES;
     for (let i = 0; i < keyCount; i++, at += 4) view.setInt32(at, keys!.lengths[i]!, true);
@@ -65,17 +67,18 @@ export class RawCodec implements Codec {
   private readonly onePiece = new OnePiece();
   private id = 0;
   private code = 0;
+  private isList = false;
 
   encodeRequest(request: ObjectRequest): Gatherable {
-    return this.message.of(request.id, request.operation, request.keys, request.values);
+    return this.message.of(request.id, request.operation, false, request.keys, request.values);
   }
 
   encodeReply(reply: ObjectReply): Gatherable {
-    return this.message.of(reply.id, reply.status, undefined, reply.values);
+    return this.message.of(reply.id, reply.status, reply.isList, undefined, reply.values);
   }
 
   decodeRequest(frame: ScatterGatherArray, into: ObjectRequest): boolean {
-    if (!this.decode(frame, into.keys, into.values)) return false;
+    if (!this.decode(frame, into.keys, into.values) || this.isList) return false;
     into.id = this.id;
     into.operation = this.code;
     return true;
@@ -85,7 +88,7 @@ export class RawCodec implements Codec {
     if (!this.decode(frame, undefined, into.values)) return false;
     into.id = this.id;
     into.status = this.code;
-    into.isList = into.values.count !== 1;
+    into.isList = this.isList;
     return true;
   }
 
@@ -100,8 +103,9 @@ export class RawCodec implements Codec {
     const valueCount = valueWord & 0xffff;
     this.id = view.getInt32(offset, true);
     this.code = word & 0xff;
+    this.isList = (word & LIST) !== 0;
     const start = HEADER_BYTES + 4 * (keyCount + valueCount);
-    if (this.id < 0 || (word & 0xff00) !== 0 || valueWord >>> 16 !== 0 || start > lengthBytes) return false;
+    if (this.id < 0 || (word & 0xfe00) !== 0 || valueWord >>> 16 !== 0 || start > lengthBytes) return false;
     if (keys === undefined && keyCount !== 0) return false;
     keys?.reset(region);
     values.reset(region);
