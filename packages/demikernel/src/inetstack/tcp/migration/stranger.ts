@@ -35,18 +35,16 @@ export function meetStranger(layer: TcpLayer, s: Segment, source: number, destin
   });
 }
 
-/** Tells a stranger that its connection is nowhere. Lost when there is no way, no room or no right to one more reset. */
+/** Tells a stranger that its connection is nowhere: at once, or when its neighbour is known. Lost without a way or without room. */
 export function resetStranger(layer: TcpLayer, stranger: Stranger): void {
-  const { localAddress, localPort, remoteAddress, remotePort } = stranger;
+  const { localAddress, remoteAddress } = stranger;
   const route = layer.output.route(remoteAddress, localAddress);
   if (route === undefined) return;
-  const segment = Object.assign(new SegmentState(), {
-    sourcePort: remotePort,
-    destinationPort: localPort,
-    seq: stranger.seq,
-    ack: stranger.ack,
-    flags: stranger.flags,
-    payloadBytes: stranger.payloadBytes,
-  });
-  sendReset(layer, route, (localPort << 16) | remotePort, segment);
+  const send = (): void => {
+    const { localPort, remotePort, seq, ack, flags, payloadBytes } = stranger;
+    const segment = Object.assign(new SegmentState(), { seq, ack, flags, payloadBytes });
+    sendReset(layer, route, (localPort << 16) | remotePort, segment);
+  };
+  if (route.ready) send();
+  else layer.output.resolve(route, { routeReady: send, routeFailed: () => {} });
 }
