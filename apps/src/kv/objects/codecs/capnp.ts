@@ -2,12 +2,17 @@
 // between messages; what it reads has to begin at offset 0 of its memory, so a received message is always copied once.
 
 import type { Gatherable, ScatterGatherArray } from '@demikernel/memory';
-import { type Data, type List, Message } from 'capnp-es';
+import { type Data, type List, ListElementSize, Message, type Struct, utils } from 'capnp-es';
 import type { Blobs } from '../blobs.ts';
 import { type Blob, Reply, Request } from '../generated/capnp.ts';
 import type { Codec, ObjectReply, ObjectRequest } from '../messages.ts';
 import { BytesPayload, OnePiece } from '../payloads.ts';
 import { GET_M, MAX_BLOBS, MAX_MESSAGE_BYTES } from '../protocol.ts';
+
+/** Pointers of the structs, in the order of their fields. */
+const REQUEST_KEYS = 1;
+const REQUEST_VALUES = 3;
+const REPLY_VALUES = 1;
 
 type Segment = ReturnType<Message['getSegment']>;
 
@@ -83,9 +88,9 @@ export class CapnpCodec implements Codec {
       into.operation = root.operation;
       return (
         (!root._hasKey() || this.place(root.key, keys)) &&
-        (!root._hasKeys() || this.placeAll(root.keys, keys)) &&
+        (!root._hasKeys() || (this.isSound(root, REQUEST_KEYS) && this.placeAll(root.keys, keys))) &&
         (!root._hasValue() || this.place(root.value, values)) &&
-        (!root._hasValues() || this.placeAll(root.values, values))
+        (!root._hasValues() || (this.isSound(root, REQUEST_VALUES) && this.placeAll(root.values, values)))
       );
     } catch {
       return false;
@@ -104,7 +109,7 @@ export class CapnpCodec implements Codec {
       into.isList = root._hasValues();
       return (
         (!root._hasValue() || this.place(root.value, values)) &&
-        (!into.isList || this.placeAll(root.values, values))
+        (!into.isList || (this.isSound(root, REPLY_VALUES) && this.placeAll(root.values, values)))
       );
     } catch {
       return false;
@@ -126,9 +131,23 @@ export class CapnpCodec implements Codec {
     return this.onePiece.holds(view) && blobs.addView(view);
   }
 
+  /**
+   * Whether a list, by its pointer's number, has elements of our size or larger, and no more than its message has room for. Shorter
+   * elements the library would copy to make them longer, as many of them as a short message cares to announce.
+   */
+  private isSound(root: Struct, pointer: number): boolean {
+    const list = utils.getPointer(pointer, root);
+    if (utils.getTargetListElementSize(list) !== ListElementSize.COMPOSITE) return false;
+    const length = utils.getTargetListLength(list);
+    return (
+      utils.getTargetCompositeListSize(list).pointerLength > 0 &&
+      length <= MAX_BLOBS &&
+      length <= this.onePiece.lengthBytes >> 3
+    );
+  }
+
   private placeAll(list: List<Blob>, blobs: Blobs): boolean {
     const { length } = list;
-    if (length > MAX_BLOBS) return false;
     for (let i = 0; i < length; i++) {
       const blob = list.get(i);
       if (!(blob._hasBytes() ? this.place(blob.bytes, blobs) : blobs.begin())) return false;

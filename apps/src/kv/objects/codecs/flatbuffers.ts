@@ -92,7 +92,7 @@ export class FlatbuffersCodec implements Codec {
       if (!this.place(request.keyArray(), keys) || !this.place(request.valueArray(), values)) return false;
       const keyCount = request.keysLength();
       const valueCount = request.valuesLength();
-      if (keyCount > MAX_BLOBS || valueCount > MAX_BLOBS) return false;
+      if (!this.isPossible(keyCount) || !this.isPossible(valueCount)) return false;
       for (let i = 0; i < keyCount; i++) {
         if (!this.placeElement(request.keys(i, this.blob), keys)) return false;
       }
@@ -119,7 +119,7 @@ export class FlatbuffersCodec implements Codec {
       into.status = reply.status();
       const count = reply.valuesLength();
       into.isList = count !== 0;
-      if (count > MAX_BLOBS || !this.place(reply.valueArray(), values)) return false;
+      if (!this.isPossible(count) || !this.place(reply.valueArray(), values)) return false;
       for (let i = 0; i < count; i++) {
         if (!this.placeElement(reply.values(i, this.blob), values)) return false;
       }
@@ -130,6 +130,11 @@ export class FlatbuffersCodec implements Codec {
       reply.bb = null;
       this.blob.bb = null;
     }
+  }
+
+  /** Whether a message of this length has room for so many tables. */
+  private isPossible(count: number): boolean {
+    return count <= MAX_BLOBS && count <= this.onePiece.lengthBytes >> 2;
   }
 
   private place(view: Uint8Array | null, blobs: Blobs): boolean {
