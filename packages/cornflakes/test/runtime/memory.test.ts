@@ -209,6 +209,25 @@ test('refused messages hold nothing; released ones cannot be released again', ()
   parent.release();
 });
 
+test('an array with a slice that was released is misuse, and nothing is held after it', () => {
+  const pool = smallPool();
+  const array = cut(pool, new Uint8Array(300), [100]);
+  array.segments[1]!.release();
+  const message = GetResp.acquire();
+  assert.throws(() => message.tryRead(array), { code: 'ERR_DEMI_SLOT_NOT_HELD' });
+  assert.equal(pool.references[array.segments[0]!.slot], 1);
+  message.release();
+  array.segments[0]!.release();
+  array.segments[2]!.release();
+  const freed = pool.array();
+  freed.free();
+  assert.throws(() => GetResp.read(freed), { code: 'ERR_DEMI_STALE_ARRAY' });
+  const slice = pool.alloc(8)!;
+  slice.release();
+  assert.throws(() => GetResp.read(slice), { code: 'ERR_DEMI_STALE_SLICE' });
+  assertBalanced(pool);
+});
+
 test('messages are reused', () => {
   const message = GetResp.acquire();
   message.id = 5;
