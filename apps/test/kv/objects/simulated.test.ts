@@ -1,50 +1,13 @@
-// The object protocol on simulated hosts: every serialization, every request, through loss and reordering. Every slot is back at
-// the end.
+// The object protocol on simulated hosts: every serialization, every request, through loss and reordering; values replaced while
+// they are on their way. Every slot is back at the end. Hostile clients are hostile.test.ts's.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { coroutines, type Demikernel, type SocketType } from 'demikernel';
-import { openSimulated, SimulatedWorld } from 'demikernel/simulator';
+import type { SocketType } from 'demikernel';
 import { loadCodec } from '../../../src/kv/objects/codecs.ts';
-import { ObjectServer } from '../../../src/kv/objects/object-server.ts';
 import { GET, OBJECT_PROTOCOLS, type ObjectProtocol, PUT } from '../../../src/kv/objects/protocol.ts';
 import { exchange, Model, type PlainReply, type PlainRequest, pattern, script } from './object-client.ts';
-
-const LOSSY = { delayUs: 20, jitterUs: 10, lossRate: 0.02, duplicateRate: 0.01, reorderRate: 0.02 };
-const ADDRESS = '10.0.0.1:7000';
-
-export interface Town {
-  world: SimulatedWorld;
-  near: Demikernel;
-  far: Demikernel;
-  server: ObjectServer;
-}
-
-async function settle(
-  protocol: ObjectProtocol,
-  seed: number,
-  options: { link?: object; slots?: number; socketType?: SocketType; gather?: number } = {},
-): Promise<Town> {
-  const world = new SimulatedWorld({ seed, link: options.link ?? LOSSY });
-  const host = { slots: options.slots ?? 4096, debugMemory: true };
-  const near = openSimulated(world, '10.0.0.1/24', host);
-  const far = openSimulated(world, '10.0.0.2/24', host);
-  const codec = await loadCodec(protocol, { copyThresholdBytes: options.gather });
-  const server = new ObjectServer(near, { address: ADDRESS, codec, socketType: options.socketType });
-  const first = world.hosts[0]!;
-  const before = first.afterPoll;
-  first.afterPoll = () => (before?.() ?? 0) + server.serveReady();
-  return { world, near, far, server };
-}
-
-function leave({ far, near }: Town): void {
-  for (const os of [near, far]) {
-    os.shutDown();
-    const { pool, runtime } = os.libraryOs;
-    assert.equal(pool.freeSlots, pool.slotCount, 'slots are missing');
-    assert.equal(runtime.queues.liveCount, 0, 'queues are left');
-  }
-}
+import { ADDRESS, leave, settle, type Town } from './town.ts';
 
 function expected(requests: readonly PlainRequest[]): PlainReply[] {
   const model = new Model();
@@ -58,7 +21,7 @@ async function run(
   pipeline: number,
   socketType?: SocketType,
 ): Promise<void> {
-  const co = coroutines(town.far);
+  const { co } = town;
   const codecs = await Promise.all(scripts.map(() => loadCodec(protocol)));
   const tasks = scripts.map((requests, i) =>
     co.spawn(() => exchange(co, ADDRESS, codecs[i]!, requests, pipeline, socketType)),

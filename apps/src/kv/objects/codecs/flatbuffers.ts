@@ -82,7 +82,7 @@ export class FlatbuffersCodec implements Codec {
   decodeRequest(frame: ScatterGatherArray, into: ObjectRequest): boolean {
     const { onePiece, request } = this;
     const { keys, values } = into;
-    if (!onePiece.take(frame)) return false;
+    if (!onePiece.take(frame) || !hasRoot(onePiece)) return false;
     keys.reset(onePiece.region);
     values.reset(onePiece.region);
     try {
@@ -111,7 +111,7 @@ export class FlatbuffersCodec implements Codec {
   decodeReply(frame: ScatterGatherArray, into: ObjectReply): boolean {
     const { onePiece, reply } = this;
     const { values } = into;
-    if (!onePiece.take(frame)) return false;
+    if (!onePiece.take(frame) || !hasRoot(onePiece)) return false;
     values.reset(onePiece.region);
     try {
       Reply.getRootAsReply(new ByteBuffer(onePiece.view()), reply);
@@ -147,4 +147,18 @@ export class FlatbuffersCodec implements Codec {
   }
 
   release(): void {}
+}
+
+/** Whether the root table and its list of fields lie within the message: fields themselves read as zero where they do not. */
+function hasRoot(piece: OnePiece): boolean {
+  const { lengthBytes, offset } = piece;
+  const { view } = piece.region;
+  if (lengthBytes < 8) return false;
+  const root = view.getInt32(offset, true);
+  if (root < 4 || root > lengthBytes - 4) return false;
+  const fields = root - view.getInt32(offset + root, true);
+  if (!(fields >= 0 && fields <= lengthBytes - 4)) return false;
+  const fieldBytes = view.getUint16(offset + fields, true);
+  const tableBytes = view.getUint16(offset + fields + 2, true);
+  return fieldBytes >= 4 && fields + fieldBytes <= lengthBytes && root + tableBytes <= lengthBytes;
 }
