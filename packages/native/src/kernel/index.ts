@@ -36,4 +36,5 @@ export * from './signals.ts';
 export * from './socket.ts';
 export * from './socket-address.ts';
 export * from './system-call.ts';
+export * from './tcp-repair.ts';
 export * from './timer-fd.ts';

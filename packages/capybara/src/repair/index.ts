@@ -1,0 +1,11 @@
+// The entry `@demikernel/capybara/repair`: the kernel's own TCP connections, moved by TCP_REPAIR.
+
+export {
+  type CarriedOptions,
+  decodeConnection,
+  type Endpoint,
+  encodeConnection,
+  type KernelConnection,
+} from './connection-record.ts';
+export { abandon, exportConnection, freeze, thaw } from './export.ts';
+export { ImportedConnection, importConnection } from './import.ts';
