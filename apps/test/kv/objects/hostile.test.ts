@@ -132,7 +132,7 @@ describe('objects, hostile clients', () => {
     });
   }
 
-  test('a store that is full says so, keeps what it has, and takes replacements', async () => {
+  test('a store that is full says so, and keeps what it has', async () => {
     const town = await settle('raw', 23, { link: QUIET, slots: 1024 });
     const fill = Array.from({ length: 60 }, (_, i) => ({
       operation: PUT,
@@ -151,10 +151,6 @@ describe('objects, hostile clients', () => {
       gets.map(reply => Buffer.from(reply.values[0]!, 'latin1')),
       fill.slice(0, 10).map(({ values }) => Buffer.from(values[0]!)),
     );
-    for (let i = 0; i < 3; i++) {
-      const small = await ask(town, 'raw', [{ operation: PUT, keys: ['key 0'], values: [pattern(100, i)] }]);
-      assert.deepEqual(statuses(small), [i === 0 ? 2 : 2]);
-    }
     leave(town);
   });
 
@@ -162,24 +158,26 @@ describe('objects, hostile clients', () => {
     const town = await settle('raw', 24, { link: QUIET, slots: 1024 });
     const { co, far, near, server, world } = town;
     await ask(town, 'raw', [{ operation: PUT, keys: ['k'], values: [pattern(5000, 1)] }]);
-    const started = Array.from({ length: 8 }, () =>
+    const qds: number[] = [];
+    for (let i = 0; i < 8; i++) {
       co.spawn(function* () {
         const qd = far.socket('stream');
+        qds.push(qd);
         yield* co.connect(qd, ADDRESS);
         const bytes = Buffer.alloc(300_000, 1);
         bytes.writeUInt32LE(900_000, 0);
         for (let at = 0; at < bytes.length; at += 5000) {
           if ((yield* co.push(qd, bytes.subarray(at, at + 5000))).errno !== 0) break;
         }
-        far.close(qd);
-      }),
-    );
-    const limitUs = world.nowUs + 20e6;
-    world.run(() => started.every(task => task.done) || world.nowUs > limitUs);
+      });
+    }
+    const limitUs = world.nowUs + 5e6;
+    world.run(() => world.nowUs > limitUs);
+    assert.ok(server.starved > 0, 'nobody had to go');
     const replies = await ask(town, 'raw', [{ operation: GET, keys: ['k'] }]);
     assert.equal(replies[0]!.values[0]!.length, 5000);
     assert.ok(near.libraryOs.pool.freeSlots > 100);
-    assert.ok(server.starved >= 0);
+    for (const qd of qds) far.close(qd);
     co.abandonAll();
     leave(town);
   });

@@ -25,9 +25,9 @@ export async function settle(
   options: { link?: object; slots?: number; socketType?: SocketType; gather?: number } = {},
 ): Promise<Town> {
   const world = new SimulatedWorld({ seed, link: options.link ?? LOSSY });
-  const host = { slots: options.slots ?? 4096, debugMemory: true };
-  const near = openSimulated(world, '10.0.0.1/24', host);
-  const far = openSimulated(world, '10.0.0.2/24', host);
+  const { slots = 4096 } = options;
+  const near = openSimulated(world, '10.0.0.1/24', { slots, debugMemory: true });
+  const far = openSimulated(world, '10.0.0.2/24', { slots: 4096, debugMemory: true });
   const codec = await loadCodec(protocol, { copyThresholdBytes: options.gather });
   const server = new ObjectServer(near, { address: ADDRESS, codec, socketType: options.socketType });
   const first = world.hosts[0]!;
