@@ -1,6 +1,6 @@
 // A program in the kernel: loading, what the verifier says, running it on bytes. Attaching is in link.ts.
 
-import { EACCES, EINVAL, ENOSPC, errnoName, libc } from '@demikernel/native/kernel';
+import { EACCES, EAGAIN, EINVAL, ENOSPC, errnoName, libc } from '@demikernel/native/kernel';
 import type { Assembly } from './assembler/emitter.ts';
 import { INSTRUCTION_BYTES } from './assembler/instruction.ts';
 import * as bpf from './bpf.ts';
@@ -59,6 +59,7 @@ export interface ProgramInfo {
 const FIRST_LOG_BYTES = 1 << 20;
 const MAX_LOG_BYTES = 1 << 24;
 const MAX_LOG_IN_ERROR = 64 * 1024;
+const LOAD_ATTEMPTS = 16;
 const MAX_PACKET_BYTES = 64 * 1024;
 const XDP_MD_BYTES = 24;
 // Room for what a program may put in front of a packet (XDP_PACKET_HEADROOM) and behind it.
@@ -242,7 +243,11 @@ function load(
   s.view.setUint32(44, options.flags ?? 0, true);
   bpf.setName(s, 48, options.name);
   if (type === PROGRAM_TYPE_XDP) s.view.setUint32(68, ATTACH_XDP, true);
-  return bpf.call(bpf.BPF_PROG_LOAD);
+  // The verifier stops when a signal is pending, a profiler's say (kernel/bpf/verifier.c, do_check).
+  let result = bpf.call(bpf.BPF_PROG_LOAD);
+  for (let again = 1; result === -EAGAIN && again < LOAD_ATTEMPTS; again++)
+    result = bpf.call(bpf.BPF_PROG_LOAD);
+  return result;
 }
 
 function readLog(codeBytes: number, licenseBytes: number): string {
