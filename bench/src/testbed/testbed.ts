@@ -17,6 +17,8 @@ export interface Wire {
 export interface WireOptions {
   /** Whether the kernel of the service's side has the address; otherwise a user-level stack takes it. */
   kernelAddress: boolean;
+  /** Whether the kernel of the client's side has its address; default true. */
+  clientKernelAddress?: boolean;
   /** Tell the client's kernel the service's MAC address: for services that do not speak ARP. */
   fixedNeighbour?: boolean;
   /** Have the client's kernel compute whole checksums: for programs that send back what they got. */
@@ -69,7 +71,7 @@ export class Testbed {
       {
         namespace: this.client,
         device: wire.clientInterface,
-        address: `${wire.clientAddress}/${PREFIX_LENGTH}`,
+        address: options.clientKernelAddress === false ? undefined : `${wire.clientAddress}/${PREFIX_LENGTH}`,
       },
     );
     configure(this.client, netlink => {

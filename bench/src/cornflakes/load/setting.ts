@@ -1,0 +1,83 @@
+// What a server and its client must agree on, as it travels to their processes: the workload by its parameters, the library
+// OS, the protocol.
+
+import type { ObjectProtocol } from '@demikernel/apps/kv-objects';
+import { type Demikernel, open } from 'demikernel';
+import { cdnLike } from '../../workloads/cdn-like.ts';
+import { googleLike } from '../../workloads/google-like.ts';
+import { DEFAULT_SIGMA, twitterLike } from '../../workloads/twitter-like.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import { ycsbC } from '../../workloads/ycsb.ts';
+
+export const WORKLOADS = ['google-like', 'twitter-like', 'cdn-like', 'ycsb-c'] as const;
+
+export interface WorkloadSetting {
+  name: (typeof WORKLOADS)[number];
+  keys: number;
+  seed: number;
+  /** Of twitter-like. */
+  sigma: number;
+  /** Of ycsb-c: bytes in all, and fields. */
+  bytes: number;
+  fields: number;
+}
+
+export const DEFAULT_SEED = 4;
+export { DEFAULT_SIGMA };
+
+export function makeWorkload({ bytes, fields, keys, name, seed, sigma }: WorkloadSetting): Workload {
+  switch (name) {
+    case 'google-like':
+      return googleLike(keys, seed);
+    case 'twitter-like':
+      return twitterLike(keys, seed, sigma);
+    case 'cdn-like':
+      return cdnLike(keys, seed);
+    case 'ycsb-c':
+      return ycsbC(keys, seed, bytes, fields);
+  }
+}
+
+/** A protocol as a row names it: `push` says how the reply gets into the packet, for the ablations. */
+export interface ProtocolSetting {
+  /** What the row is called. */
+  system: string;
+  protocol: ObjectProtocol;
+  /** Of Cornflakes: `undefined` as the device says. */
+  copyThreshold?: 'copy' | 'gather';
+  /** Serialize into bytes of its own first, then push these. */
+  separately?: boolean;
+}
+
+/** Where one end stands. */
+export interface EndSetting {
+  libos: 'catpowder' | 'catmem';
+  /** Of Catpowder. */
+  interface: string;
+  /** Address with prefix, of Catpowder; empty for Catmem. */
+  address: string;
+  /** Where the service listens. */
+  service: string;
+  memoryBytes: number;
+}
+
+export interface LoadSetting extends EndSetting {
+  workload: WorkloadSetting;
+  protocol: ProtocolSetting;
+  connections: number;
+}
+
+const CATPOWDER_SLOT_BYTES = 2048;
+
+/** Opens one end. It spins: what is compared is work, not waking up. */
+export function openEnd({ address, interface: name, libos, memoryBytes }: EndSetting): Promise<Demikernel> {
+  if (libos === 'catmem') return open({ libos, wait: 'spin', memoryBytes });
+  const slots = Math.ceil(memoryBytes / CATPOWDER_SLOT_BYTES);
+  return open({ libos, wait: 'spin', interface: name, address, slots, selfCheck: false });
+}
+
+/** The threshold as a codec wants it. */
+export function thresholdOf({ copyThreshold }: ProtocolSetting): number | undefined {
+  if (copyThreshold === undefined) return undefined;
+  return copyThreshold === 'copy' ? Number.POSITIVE_INFINITY : 0;
+}
