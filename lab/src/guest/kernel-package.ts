@@ -110,14 +110,7 @@ export function fetchKernel(say: (line: string) => void, cache: string = guestCa
   sweep(cache);
   const folder = mkdtempSync(join(cache, `.unpacking-${process.pid}-`));
   try {
-    const depends = run('apt-cache', ['depends', '--important', META_PACKAGE], folder);
-    const name = /Depends:\s+(linux-image-[\w.+-]+)/.exec(depends)?.[1];
-    if (name === undefined)
-      throw new Error(`apt-cache knows no kernel behind ${META_PACKAGE} (apt-get update)`);
-    say(`guest: downloading ${name} into ${cache} (once)`);
-    run('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', name], folder);
-    const archive = readdirSync(folder).find(file => file.endsWith('.deb'));
-    if (archive === undefined) throw new Error(`apt-get downloaded no package for ${name}`);
+    const archive = download(say, cache, folder);
     const root = join(folder, 'root');
     mkdirSync(root);
     unpack(archive, root, folder);
@@ -129,10 +122,31 @@ export function fetchKernel(say: (line: string) => void, cache: string = guestCa
       if (!existsSync(target)) throw error;
     }
     const kernel = kernelIn(target);
-    if (kernel === undefined) throw new Error(`${name} holds no kernel with modules`);
+    if (kernel === undefined) throw new Error(`${archive} holds no kernel with modules`);
     return kernel;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Name of the downloaded package's file, in `folder`. */
+function download(say: (line: string) => void, cache: string, folder: string): string {
+  const attempt = (): string => {
+    const depends = run('apt-cache', ['depends', '--important', META_PACKAGE], folder);
+    const name = /Depends:\s+(linux-image-[\w.+-]+)/.exec(depends)?.[1];
+    if (name === undefined) throw new Error(`apt-cache knows no kernel behind ${META_PACKAGE}`);
+    say(`guest: downloading ${name} into ${cache} (once)`);
+    run('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', name], folder);
+    const archive = readdirSync(folder).find(file => file.endsWith('.deb'));
+    if (archive === undefined) throw new Error(`apt-get downloaded no package for ${name}`);
+    return archive;
+  };
+  try {
+    return attempt();
+  } catch {
+    // The lists of packages may be absent, or older than the archive.
+    run('apt-get', ['-qq', 'update'], folder);
+    return attempt();
   }
 }
 

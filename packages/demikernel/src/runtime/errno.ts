@@ -22,6 +22,7 @@ export {
   ENETDOWN,
   ENETUNREACH,
   ENOBUFS,
+  ENODEV,
   ENOENT,
   ENOMEM,
   ENOSPC,
