@@ -253,6 +253,18 @@ export class Demikernel {
       array.free();
       throw error;
     }
+    return this.libraryOs.takesForeignSlices === true ? array : this.ownOnly(array);
+  }
+
+  /** The array itself when all of it lies in memory that the device knows, else a copy in its place. */
+  private ownOnly(array: ScatterGatherArray): ScatterGatherArray | undefined {
+    for (let i = 0; i < array.count; i++) {
+      if (array.segments[i]!.pool === this.pool) continue;
+      const copy = this.alloc(array.lengthBytes);
+      copy?.copyFromArray(array);
+      array.free();
+      return copy;
+    }
     return array;
   }
 

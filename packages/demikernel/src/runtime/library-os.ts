@@ -38,6 +38,8 @@ export interface LibraryOs {
   readonly sliceBytes: number;
   /** Whether there are sockets of type `message`; others are never asked for one. */
   readonly hasMessageSockets?: boolean;
+  /** Whether pushed arrays may have slices of other pools. Where not, PDPIX copies what a Gatherable brings of them. */
+  readonly takesForeignSlices?: boolean;
   /** A new unbound socket. @throws ERR_DEMI_UNSUPPORTED when this library OS has no such sockets. */
   createSocket(type: SocketType): Queue;
   /** Opens a log: its queue's descriptor comes as `operation.acceptedQd`. Absent: there is no storage. */

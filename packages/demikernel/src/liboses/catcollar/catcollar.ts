@@ -43,6 +43,7 @@ class Catcollar implements LibraryOs {
   readonly runtime: Runtime;
   readonly pool: SlotPool;
   readonly sliceBytes: number;
+  readonly takesForeignSlices = true;
   private readonly host: RingHost;
 
   constructor(runtime: Runtime, pool: SlotPool, host: RingHost) {

@@ -45,6 +45,7 @@ class Catmem implements LibraryOs {
   readonly runtime: Runtime;
   readonly pool: SlotPool;
   readonly sliceBytes: number;
+  readonly takesForeignSlices = true;
   readonly hasMessageSockets: boolean;
   readonly idleTurnsPerClock: number;
   readonly descriptors: readonly number[];

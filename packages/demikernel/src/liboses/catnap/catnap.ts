@@ -29,6 +29,7 @@ class Catnap implements LibraryOs {
   readonly runtime: Runtime;
   readonly pool: SlotPool;
   readonly sliceBytes: number;
+  readonly takesForeignSlices = true;
   readonly descriptors: readonly number[];
   private readonly host: SocketHost;
 
