@@ -6,6 +6,7 @@ import {
   heapRegion,
   type Region,
   type ScatterGatherArray,
+  type SlotPool,
 } from '@demikernel/memory';
 import { MAX_MESSAGE_BYTES } from './protocol.ts';
 
@@ -75,6 +76,14 @@ export class Filler {
   }
 }
 
+/** The pool that all slices of a message lie in; `undefined` when there are several, or no slices. */
+export function commonPool(frame: ScatterGatherArray): SlotPool | undefined {
+  if (frame.count === 0) return undefined;
+  const { pool } = frame.segments[0]!;
+  for (let i = 1; i < frame.count; i++) if (frame.segments[i]!.pool !== pool) return undefined;
+  return pool;
+}
+
 /** A received message in one piece: where it lies when that is one slice, else copied together. */
 export class OnePiece {
   region: Region;
@@ -92,11 +101,16 @@ export class OnePiece {
   /** False when the message is too long. */
   take(frame: ScatterGatherArray): boolean {
     if (frame.count !== 1) return this.copy(frame);
+    this.takeFirst(frame);
+    return this.lengthBytes <= MAX_MESSAGE_BYTES;
+  }
+
+  /** Its first slice alone. */
+  takeFirst(frame: ScatterGatherArray): void {
     const slice = frame.segments[0]!;
     this.region = slice.pool.region;
     this.offset = slice.offset;
     this.lengthBytes = slice.length;
-    return slice.length <= MAX_MESSAGE_BYTES;
   }
 
   /** As `take`, but always a copy, at offset 0 of memory that nobody else writes. */

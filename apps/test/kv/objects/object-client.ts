@@ -97,7 +97,7 @@ export function* exchange(
   const { os } = co;
   const qd = os.socket(socketType);
   const connected = yield* co.connect(qd, address);
-  assert.equal(connected.errno, 0);
+  assert.ok(connected.errno === 0, `connect: errno ${connected.errno}`);
   const isStream = socketType === 'stream';
   const outbox = new Outbox(os.libraryOs.pool, os.libraryOs.sliceBytes, isStream);
   const deframer = new Deframer({ maxFrameBytes: MAX_MESSAGE_BYTES });

@@ -5,7 +5,7 @@ import { type Gatherable, ScatterGatherArray, Slice, type SlotPool } from '@demi
 import type { Blobs } from '../blobs.ts';
 import { Reply, Request } from '../generated/cornflakes.ts';
 import type { Codec, CodecOptions, ObjectReply, ObjectRequest } from '../messages.ts';
-import { OnePiece } from '../payloads.ts';
+import { commonPool, OnePiece } from '../payloads.ts';
 import { GET_M } from '../protocol.ts';
 
 export class CornflakesCodec implements Codec {
@@ -99,19 +99,14 @@ export class CornflakesCodec implements Codec {
   }
 }
 
-/** The pool that all slices of a message lie in; `undefined` when there are several, or no slices. */
-function commonPool(frame: ScatterGatherArray): SlotPool | undefined {
-  if (frame.count === 0) return undefined;
-  const { pool } = frame.segments[0]!;
-  for (let i = 1; i < frame.count; i++) if (frame.segments[i]!.pool !== pool) return undefined;
-  return pool;
-}
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** A blob as a field takes it: by reference where its memory is registered, to be given back when the field has it. */
 function lend(blobs: Blobs, index: number): Slice | ScatterGatherArray | Uint8Array {
   const { pool } = blobs;
   const length = blobs.lengths[index]!;
-  if (pool === undefined || length === 0 || !blobs.isWhole(index)) return blobs.view(index);
+  if (length === 0) return NO_BYTES;
+  if (pool === undefined || !blobs.isWhole(index)) return blobs.view(index);
   const offset = blobs.offsetOf(index);
   const first = offset >> pool.slotShift;
   if ((offset + length - 1) >> pool.slotShift === first) {

@@ -3,7 +3,7 @@
 import { type Gatherable, heapRegion, type ScatterGatherArray } from '@demikernel/memory';
 import type { Blobs } from '../blobs.ts';
 import type { Codec, ObjectReply, ObjectRequest } from '../messages.ts';
-import { Filler, OnePiece } from '../payloads.ts';
+import { commonPool, Filler, OnePiece } from '../payloads.ts';
 import { MAX_BLOBS } from '../protocol.ts';
 
 /*
@@ -94,8 +94,12 @@ export class RawCodec implements Codec {
 
   private decode(frame: ScatterGatherArray, keys: Blobs | undefined, values: Blobs): boolean {
     const { onePiece } = this;
-    if (!onePiece.take(frame) || onePiece.lengthBytes < HEADER_BYTES) return false;
-    const { lengthBytes, offset, region } = onePiece;
+    const pieces = isReadInPieces(frame);
+    if (pieces) onePiece.takeFirst(frame);
+    else if (!onePiece.take(frame)) return false;
+    const { offset, region } = onePiece;
+    const lengthBytes = frame.lengthBytes;
+    if (onePiece.lengthBytes < HEADER_BYTES) return false;
     const { view } = region;
     const word = view.getInt32(offset + 4, true);
     const keyCount = word >>> 16;
@@ -105,7 +109,8 @@ export class RawCodec implements Codec {
     this.code = word & 0xff;
     this.isList = (word & LIST) !== 0;
     const start = HEADER_BYTES + 4 * (keyCount + valueCount);
-    if (this.id < 0 || (word & 0xfe00) !== 0 || valueWord >>> 16 !== 0 || start > lengthBytes) return false;
+    if (this.id < 0 || (word & 0xfe00) !== 0 || valueWord >>> 16 !== 0 || start > onePiece.lengthBytes)
+      return false;
     if (keys === undefined && keyCount !== 0) return false;
     keys?.reset(region);
     values.reset(region);
@@ -114,11 +119,22 @@ export class RawCodec implements Codec {
     for (let i = 0; i < keyCount + valueCount; i++, lengthAt += 4) {
       const length = view.getInt32(lengthAt, true);
       if (length < 0 || length > lengthBytes - at) return false;
-      if (!(i < keyCount ? keys! : values).add(offset + at, length)) return false;
+      const blobs = i < keyCount ? keys! : values;
+      if (!(pieces ? blobs.addRange(frame, at, length) : blobs.add(offset + at, length))) return false;
       at += length;
     }
     return at === lengthBytes;
   }
 
   release(): void {}
+}
+
+/** Whether the header of a message in several slices is whole in the first: then values need no copy to be read. */
+function isReadInPieces(frame: ScatterGatherArray): boolean {
+  if (frame.count < 2 || commonPool(frame) === undefined) return false;
+  const first = frame.segments[0]!;
+  if (first.length < HEADER_BYTES) return false;
+  const { view } = first.pool.region;
+  const blobs = view.getUint16(first.offset + 6, true) + view.getUint16(first.offset + 8, true);
+  return first.length >= HEADER_BYTES + 4 * blobs;
 }
