@@ -1,39 +1,22 @@
-// Run in a process of its own by allocation.test.ts: prints the heap bytes that one get request and its reply allocate.
-// Slope between N and 2N rounds, without a collection in between; a planted object shows that the reading would see it.
+// Run in a process of its own by allocation.test.ts: prints the heap bytes that one get request and its reply allocate, and
+// other rounds of writing and reading. A planted object shows that the reading would see it.
 
-import { getHeapSpaceStatistics } from 'node:v8';
+import { bytesPerOperation } from '@demikernel/lab';
 import { heapRegion, SlotPool } from '@demikernel/memory';
 import { gatherMessage } from '../../src/fragments.ts';
-import { Framed, OK } from '../../src/index.ts';
-import { GetReq, GetResp, Tick } from '../contract/contract.ts';
-
-declare const gc: () => void;
+import { Deframer, Framed, OK } from '../../src/index.ts';
+import { Batch, GetReq, GetResp, Tick } from '../contract/contract.ts';
 
 const ROUNDS = 20_000;
+/** V8 may compile a loop once more after many rounds, and allocates until then. */
+const WARM_UP = 100_000;
 
-function usedBytes(): number {
-  let total = 0;
-  for (const space of getHeapSpaceStatistics()) total += space.space_used_size;
-  return total;
-}
-
-function slope(round: (i: number) => void): number {
+function bytesPerRound(round: (i: number) => void): number {
   const run = (count: number): void => {
     for (let i = 0; i < count; i++) round(i);
   };
-  run(3 * ROUNDS);
-  // The least of a few: whatever V8 does beside (optimising, feedback) only adds.
-  let least = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < 5; attempt++) {
-    gc();
-    const start = usedBytes();
-    run(ROUNDS);
-    const middle = usedBytes();
-    run(2 * ROUNDS);
-    const end = usedBytes();
-    least = Math.min(least, Math.abs(end - middle - (middle - start)) / ROUNDS);
-  }
-  return least;
+  run(WARM_UP);
+  return bytesPerOperation(ROUNDS, run);
 }
 
 const pool = new SlotPool(heapRegion(1 << 22), { slotSizeBytes: 4096 });
@@ -42,16 +25,21 @@ const value = pool.allocArray(2000)!;
 const small = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const key = new TextEncoder().encode('user:00000000000000000000000000000000000000000000000000000000001');
 
+const deframer = new Deframer();
+
 function getRound(answer: Uint8Array | typeof value): void {
   const request = GetReq.acquire();
   request.id = 1;
   request.key = key;
-  const sent = gatherMessage(pool, request)!;
+  const sent = gatherMessage(pool, framed.of(request))!;
   request.release();
 
-  const received = GetReq.acquire();
-  if (received.tryRead(sent) !== OK) throw new Error('refused');
+  deframer.add(sent);
   sent.free();
+  const frame = deframer.next()!;
+  const received = GetReq.acquire();
+  if (received.tryRead(frame) !== OK) throw new Error('refused');
+  frame.free();
   const reply = GetResp.acquire();
   reply.id = received.id;
   if (received.keyField.equals(key) && received.keyField.hash() !== 0) reply.val = answer;
@@ -63,12 +51,12 @@ function getRound(answer: Uint8Array | typeof value): void {
 
 const results: Record<string, number> = {};
 const planted: { value: number }[] = [];
-results['planted'] = slope(i => {
+results['planted'] = bytesPerRound(i => {
   if (i % 10 === 0) planted[0] = { value: i };
 });
-results['getByReference'] = slope(() => getRound(value));
-results['getByCopy'] = slope(() => getRound(small));
-results['tick'] = slope(i => {
+results['getByReference'] = bytesPerRound(() => getRound(value));
+results['getByCopy'] = bytesPerRound(() => getRound(small));
+results['tick'] = bytesPerRound(i => {
   const tick = Tick.acquire();
   tick.id = i;
   tick.price = 1.5;
@@ -80,4 +68,28 @@ results['tick'] = slope(i => {
   sent.free();
   read.release();
 });
+{
+  const batch = Batch.acquire();
+  for (let i = 0; i < 4; i++) {
+    batch.points.add().x = i;
+    batch.vals.add(value);
+  }
+  batch.mutableNext().mutableFirst().y = 1;
+  const sent = gatherMessage(pool, batch)!;
+  batch.release();
+  // Everything but text and views, which are objects; and what was received goes on into another message.
+  results['relay'] = bytesPerRound(() => {
+    const read = Batch.acquire();
+    read.tryRead(sent);
+    const { vals, points } = read;
+    const onwards = Batch.acquire();
+    for (let i = 0; i < vals.length; i++) onwards.vals.add(vals.fieldAt(i));
+    for (let i = 0; i < points.length; i++) onwards.points.add().x = points.at(i).x;
+    onwards.mutableFirst().y = read.next!.first!.y;
+    read.release();
+    const out = gatherMessage(pool, framed.of(onwards))!;
+    onwards.release();
+    out.free();
+  });
+}
 console.log(JSON.stringify(results));
