@@ -31,6 +31,8 @@ export interface CarriedOptions {
   /** As the kernel tells them: twice what was asked for, tcp(7). */
   sendBufferBytes: number;
   receiveBufferBytes: number;
+  /** Which of the two the application has chosen, so that the kernel does not: SO_BUF_LOCK. */
+  bufferLock: number;
   /** TOS of IPv4, traffic class of IPv6. */
   trafficClass: number;
 }
@@ -80,7 +82,7 @@ export function hasPeerClosed(state: number): boolean {
 // "DKTR", version, then fixed fields, then lengths and bytes. Little-endian.
 const MAGIC = 0x5254_4b44;
 const VERSION = 1;
-const FIXED_BYTES = 148;
+const FIXED_BYTES = 152;
 const AT_STATE = 6;
 const AT_FLAGS = 7;
 const AT_LOCAL = 8;
@@ -93,10 +95,10 @@ const WINDOW_WORDS = 5;
 const AT_SEND_SEQUENCE = 72;
 const AT_RECEIVE_SEQUENCE = 76;
 const AT_OPTIONS = 80;
-const AT_CONGESTION = 116;
+const AT_CONGESTION = 120;
 const CONGESTION_BYTES = 16;
-const AT_LENGTHS = 132;
-const AT_TOTAL = 144;
+const AT_LENGTHS = 136;
+const AT_TOTAL = 148;
 const FLAG_IPV6 = 1;
 const FLAG_TIMESTAMPS = 2;
 const FLAG_SACK = 4;
@@ -119,6 +121,7 @@ const OPTION_FIELDS = [
   'userTimeoutMs',
   'sendBufferBytes',
   'receiveBufferBytes',
+  'bufferLock',
   'trafficClass',
 ] as const satisfies readonly (keyof CarriedOptions)[];
 

@@ -80,7 +80,10 @@ export function thaw(fd: number): void {
   setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
-/** Closes a frozen connection: the peer hears neither FIN nor RST. */
+/**
+ * Closes a frozen connection: the peer hears neither FIN nor RST. Not before its packets go elsewhere for certain: a
+ * straggler that finds no socket draws a reset, which the frozen socket would have swallowed.
+ */
 export function abandon(fd: number): void {
   closeDescriptor(fd);
 }

@@ -40,7 +40,7 @@ import {
   type KernelConnection,
 } from './connection-record.ts';
 import { FinInjector } from './fin-injector.ts';
-import { makeRoom, setCongestionControl, writeOptions } from './socket-options.ts';
+import { makeRoom, restoreRoom, setCongestionControl, writeOptions } from './socket-options.ts';
 
 /** Bytes put into a queue by one call: tcp_send_rcvq makes one buffer of each. */
 const FILL_BYTES = 32 * 1024;
@@ -65,12 +65,13 @@ export class ImportedConnection {
    */
   resume(): void {
     const { fd } = this;
-    const { state, unsent } = this.#connection;
+    const { state, unsent, options } = this.#connection;
     try {
       check(setRepair(fd, REPAIR_OFF), 'setsockopt(TCP_REPAIR)');
       // Leaving repair mode turned it off.
       setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
       fill(fd, unsent);
+      restoreRoom(fd, options);
       if (hasPeerClosed(state)) {
         using injector = new FinInjector();
         injector.inject(this.#connection);
@@ -143,14 +144,22 @@ function fillIn(fd: number, connection: KernelConnection, ipv6: boolean): void {
     check(setTcpTimestamp(fd, (connection.timestamp + 2) >>> 0), 'setsockopt(TCP_TIMESTAMP)');
   }
   setCongestionControl(fd, connection.congestionControl);
-  makeRoom(fd, options, received.length, sent.length + unsent.length);
+  makeRoom(fd, received.length, sent.length + unsent.length);
   fill(fd, received);
   selectQueue(fd, REPAIR_SEND_QUEUE);
   fill(fd, sent);
-  const window = Uint32Array.from(connection.window);
-  check(setRepairWindow(fd, window), 'setsockopt(TCP_REPAIR_WINDOW)');
+  check(setRepairWindow(fd, windowBefore(connection)), 'setsockopt(TCP_REPAIR_WINDOW)');
   selectQueue(fd, REPAIR_NO_QUEUE);
   writeOptions(fd, options, ipv6);
+}
+
+/** The window as it was before the peer's FIN, which is not here yet: nothing in it may lie behind what was received. */
+function windowBefore(connection: KernelConnection): Uint32Array {
+  const window = Uint32Array.from(connection.window);
+  const end = connection.receiveSequence + connection.received.length;
+  // snd_wl1 and rcv_wup.
+  for (const i of [0, 4]) if (((window[i]! - end) | 0) > 0) window[i] = end;
+  return window;
 }
 
 function selectQueue(fd: number, queue: number): void {

@@ -8,4 +8,6 @@ export {
   type KernelConnection,
 } from './connection-record.ts';
 export { abandon, exportConnection, freeze, thaw } from './export.ts';
+export { type Flow, FlowHold, type FlowHoldOptions } from './flow-hold.ts';
+export type { HeldPath } from './flow-hold-code.ts';
 export { ImportedConnection, importConnection } from './import.ts';

@@ -8,6 +8,7 @@ import {
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_TCLASS,
+  SO_BUF_LOCK,
   SO_KEEPALIVE,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -35,6 +36,7 @@ const PLAIN: readonly (readonly [keyof CarriedOptions, number, number])[] = [
   ['keepAlive', SOL_SOCKET, SO_KEEPALIVE],
 ];
 const CONGESTION_BYTES = 16;
+const LEAST_ROOM_BYTES: number = 256 * 1024;
 
 /** Reads them. An option that cannot be read is taken for 0. */
 export function readOptions(fd: number, ipv6: boolean): CarriedOptions {
@@ -42,27 +44,25 @@ export function readOptions(fd: number, ipv6: boolean): CarriedOptions {
   const options = {
     sendBufferBytes: read(SOL_SOCKET, SO_SNDBUF),
     receiveBufferBytes: read(SOL_SOCKET, SO_RCVBUF),
+    bufferLock: read(SOL_SOCKET, SO_BUF_LOCK),
     trafficClass: ipv6 ? read(IPPROTO_IPV6, IPV6_TCLASS) : read(IPPROTO_IP, IP_TOS),
   } as CarriedOptions;
   for (const [field, level, name] of PLAIN) options[field] = read(level, name);
   return options;
 }
 
-/** Room for what the record holds, before it is filled in: beyond the system's bound, as the bytes are there already. */
-export function makeRoom(
-  fd: number,
-  options: CarriedOptions,
-  receivedBytes: number,
-  sendBytes: number,
-): void {
+/** Room for what the record holds, before it is filled in; a queue takes up more memory than its bytes. */
+export function makeRoom(fd: number, receivedBytes: number, sendBytes: number): void {
   // The kernel doubles what it is told, for its own overhead.
-  setSocketOption(
-    fd,
-    SOL_SOCKET,
-    SO_RCVBUFFORCE,
-    Math.max(options.receiveBufferBytes >> 1, 2 * receivedBytes),
-  );
-  setSocketOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, Math.max(options.sendBufferBytes >> 1, 2 * sendBytes));
+  setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, LEAST_ROOM_BYTES + 2 * receivedBytes);
+  setSocketOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, LEAST_ROOM_BYTES + 2 * sendBytes);
+}
+
+/** Buffers as they were, and who chooses their sizes from now on. */
+export function restoreRoom(fd: number, options: CarriedOptions): void {
+  setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receiveBufferBytes >> 1);
+  setSocketOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, options.sendBufferBytes >> 1);
+  setSocketOption(fd, SOL_SOCKET, SO_BUF_LOCK, options.bufferLock);
 }
 
 /** Sets them. What this host does not know, a congestion control for example, is left at its default. */

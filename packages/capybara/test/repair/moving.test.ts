@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { Network } from '@demikernel/lab';
 import { closeDescriptor, EAGAIN, fillQueue, libc } from '@demikernel/native/kernel';
 import { SeededRandom } from 'demikernel/stack';
-import { accepted, fillBytes, firstWrong, move, pause, Stage } from './stage.ts';
+import { accepted, fillBytes, firstWrong, Mover, pause, Stage } from './stage.ts';
 
 const MOVES = Number(process.env['REPAIR_MOVES'] ?? 200);
 const SEED = Number(process.env['REPAIR_SEED'] ?? Date.now() % 1_000_000);
@@ -76,17 +76,19 @@ test(`${MOVES} moves with streams both ways (REPAIR_SEED=${SEED})`, { timeout: 3
     const gone = once(client, 'close');
     let fd = await accepted(listener);
     const service = new Service();
+    const mover = new Mover(stage);
     for (let moves = 0; moves < MOVES; moves++) {
       for (let turns = random.below(6); turns >= 0; turns--) {
         service.turn(fd, random.below(4) === 0 ? 0 : random.below(60_000));
         // Sometimes the client gets time to fill our queue, sometimes everything is under way.
         if (random.below(3) === 0) await pause(random.below(3));
       }
-      fd = move(stage, fd, stage.hosts[(moves + 1) % 2]!);
+      fd = mover.move(fd);
     }
     libc().shutdown(fd, 1);
     while (!service.turn(fd, 0)) await pause(1);
     closeDescriptor(fd);
+    mover.close();
     closeDescriptor(listener);
     await gone;
     assert.deepEqual(JSON.parse(await output), { sent: service.got, got: service.sent });

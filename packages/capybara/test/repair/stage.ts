@@ -58,6 +58,18 @@ export const IPV4: Addresses = {
   whole: 32,
 };
 
+export const IPV6: Addresses = {
+  family: 10,
+  virtual: 'fd00:99::1',
+  client: 'fd00:98::1',
+  cables: [
+    ['fd00:90:1::1', 'fd00:90:1::2'],
+    ['fd00:90:2::1', 'fd00:90:2::2'],
+  ],
+  prefix: 64,
+  whole: 128,
+};
+
 /** Hosts `a` and `b` with the virtual address, and the client between them. */
 export class Stage {
   readonly hosts: readonly string[];
@@ -70,6 +82,12 @@ export class Stage {
     this.client = network.host('client');
     this.hosts = [network.host('a'), network.host('b')];
     this.turned = false;
+    for (const namespace of [this.client, ...this.hosts]) {
+      // Neighbours are asked from link-local addresses, which would not be usable for a second or two (RFC 4862 section 5.4).
+      runInNamespace(namespace, () => {
+        writeFileSync('/proc/sys/net/ipv6/conf/default/accept_dad', '0');
+      });
+    }
     const { cables, prefix, whole } = addresses;
     this.hosts.forEach((host, i) => {
       const [near, far] = cables[i]!;
@@ -155,16 +173,42 @@ export async function accepted(listener: number): Promise<number> {
   }
 }
 
-/** Moves a connection to the other host, by bytes, as a migration would. Returns its descriptor there. */
-export function move(stage: Stage, fd: number, to: string): number {
-  freeze(fd);
-  const bytes = encodeConnection(exportConnection(fd));
-  const restored = runInNamespace(to, () => importConnection(decodeConnection(bytes)));
-  stage.turn();
-  runInNamespace(to, () => restored.resume());
-  // Until here the frozen socket has swallowed, without a word, what still came its way.
-  abandon(fd);
-  return restored.fd;
+/** One connection that moves between the two hosts of a stage, by bytes, as a migration would. */
+export class Mover {
+  private readonly stage: Stage;
+  private at: number;
+  /** What it left behind at the other host: frozen, it swallows without a word what still comes its way. */
+  private left: number;
+
+  constructor(stage: Stage) {
+    this.stage = stage;
+    this.at = 0;
+    this.left = -1;
+  }
+
+  get nextHost(): string {
+    return this.stage.hosts[1 - this.at]!;
+  }
+
+  /** Moves it to the other host. Returns its descriptor there. */
+  move(fd: number): number {
+    const { stage, nextHost } = this;
+    freeze(fd);
+    const bytes = encodeConnection(exportConnection(fd));
+    this.close();
+    const restored = runInNamespace(nextHost, () => importConnection(decodeConnection(bytes)));
+    stage.turn();
+    runInNamespace(nextHost, () => restored.resume());
+    this.left = fd;
+    this.at = 1 - this.at;
+    return restored.fd;
+  }
+
+  /** Forgets what was left behind. */
+  close(): void {
+    if (this.left >= 0) abandon(this.left);
+    this.left = -1;
+  }
 }
 
 export function pause(ms: number): Promise<void> {
@@ -189,4 +233,82 @@ export function firstWrong(bytes: Uint8Array, seed: number, position: number): n
 /** Closes descriptors when the test is over. */
 export function closeAll(descriptors: readonly number[]): void {
   for (const fd of descriptors) closeDescriptor(fd);
+}
+
+// A client that does what it is told, a line each, and says what happens to it.
+const OBEDIENT = `
+  import { createInterface } from 'node:readline';
+  const say = (...words) => console.log(words.join(' '));
+  const socket = connect({ allowHalfOpen: true });
+  let sent = 0;
+  let got = 0;
+  socket.on('connect', () => say('connected'));
+  socket.on('data', bytes => {
+    const wrong = firstWrong(bytes, 2, got);
+    if (wrong >= 0) say('wrong', got + wrong);
+    got += bytes.length;
+    say('got', got);
+  });
+  socket.on('end', () => say('end', got));
+  socket.on('error', error => say('error', error.code));
+  socket.on('close', () => { say('closed'); process.exit(0); });
+  const does = {
+    send: length => {
+      const bytes = new Uint8Array(Number(length));
+      fillBytes(bytes, 1, sent);
+      sent += bytes.length;
+      socket.write(bytes);
+    },
+    end: () => socket.end(),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+  };
+  createInterface(process.stdin).on('line', line => {
+    const [verb, ...words] = line.split(' ');
+    does[verb](...words);
+  });
+`;
+
+/** The obedient client, from outside. */
+export class Client {
+  private readonly process: ChildProcess;
+  private readonly said: string[];
+  private heard: () => void;
+
+  constructor(stage: Stage) {
+    this.process = stage.run(OBEDIENT);
+    this.said = [];
+    this.heard = () => {};
+    let rest = '';
+    this.process.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      this.said.push(...lines);
+      this.heard();
+    });
+  }
+
+  tell(line: string): void {
+    this.process.stdin!.write(`${line}\n`);
+  }
+
+  /** Waits until the client has said this; what it said before is forgotten. An error that it reports is thrown. */
+  async says(line: string): Promise<void> {
+    for (;;) {
+      const bad = this.said.find(each => /^(error|wrong)/.test(each) && each !== line);
+      if (bad !== undefined) throw new Error(`the client says: ${bad}`);
+      const at = this.said.indexOf(line);
+      if (at >= 0) {
+        this.said.splice(0, at + 1);
+        return;
+      }
+      await new Promise<void>(resolve => {
+        this.heard = resolve;
+      });
+    }
+  }
+
+  kill(): void {
+    this.process.kill('SIGKILL');
+  }
 }

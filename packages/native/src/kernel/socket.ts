@@ -37,6 +37,7 @@ export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
 export const SO_BUSY_POLL = 46;
 export const SO_INCOMING_CPU = 49;
+export const SO_BUF_LOCK = 72;
 
 // include/uapi/linux/in.h, tcp.h
 export const IPPROTO_IP = 0;

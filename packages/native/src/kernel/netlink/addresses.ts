@@ -23,6 +23,9 @@ const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_LABEL = 3;
 const IFA_BROADCAST = 4;
+const IFA_FLAGS = 8;
+/** include/uapi/linux/if_addr.h */
+const IFA_F_NODAD = 0x02;
 
 /** struct ifaddrmsg { u8 family; u8 prefixlen; u8 flags; u8 scope; u32 index; } */
 const IFADDR_BYTES = 8;
@@ -83,7 +86,12 @@ export function listAddresses(
   ) as InterfaceAddress[];
 }
 
-/** Gives an interface an address, with the broadcast address of its prefix. @throws DemiError EEXIST, ENODEV */
+/**
+ * Gives an interface an address, with the broadcast address of its prefix. An IPv6 address is usable at once: whether somebody
+ * else has it (RFC 4862 section 5.4) is the caller's to know.
+ *
+ * @throws DemiError EEXIST, ENODEV
+ */
 export function addAddress(
   netlink: NetlinkSocket,
   index: number,
@@ -95,6 +103,7 @@ export function addAddress(
   // A /31 and a /32 have no broadcast address (RFC 3021).
   if (bytes.length === 4 && prefixLength < 31)
     writer.attribute(IFA_BROADCAST, broadcastOf(bytes, prefixLength));
+  if (bytes.length === 16) writer.u32Attribute(IFA_FLAGS, IFA_F_NODAD);
   netlink.request(writer, `adding address ${address}/${prefixLength}`);
 }
 
