@@ -195,9 +195,12 @@ export function pathIndex(path: SwitchPath): number {
   return SWITCH_PATHS.indexOf(path);
 }
 
+/** Buckets at most: a hash has 17 good bits. */
+export const MAX_BUCKETS = 131_072;
+
 /** How large the parts are that can be chosen. */
 export interface Geometry {
-  /** Buckets of the flow table: a power of two, 1 to 65536. */
+  /** Buckets of the flow table: a power of two, 1 to {@link MAX_BUCKETS}. */
   readonly buckets: number;
   /** Counter blocks: the number of possible CPUs, rounded up to a power of two. */
   readonly cpus: number;

@@ -204,8 +204,7 @@ export class SwitchModel {
     const ownership = words[(flow + L.FLOW_OWNERSHIP) >> 2]!;
     const prepared = ownership >= L.PHASE_PREPARED;
     const backend = (prepared ? ownership >> L.TARGET_SHIFT : ownership) & L.BACKEND_MASK;
-    const state = s.backendState(backend);
-    if (state !== L.BACKEND_ACTIVE && state !== L.BACKEND_DRAINING) {
+    if (!isAlive(s.backendState(backend))) {
       // The origin may claim it back yet.
       if (prepared) return this.#end(PATH.targetDown, DROP);
       // Any other backend resets it: the client learns it at once.
@@ -300,8 +299,11 @@ export class SwitchModel {
     if (flow < 0) return this.#replyOut(this.tables.words[L.AT_UPLINK >> 2]!, PATH.replyUnknown, port, v, o);
     const ownership = s.words[(flow + L.FLOW_OWNERSHIP) >> 2]!;
     if (this.tables.fence && ownership < L.PHASE_PREPARED) {
-      const owner = L.AT_BACKENDS + (ownership & L.BACKEND_MASK) * L.BACKEND_BYTES;
-      if (!sameMac(s.view, owner + L.BACKEND_MAC, v, o + 6)) return this.#end(PATH.fenced, DROP);
+      const owner = ownership & L.BACKEND_MASK;
+      const mac = L.AT_BACKENDS + owner * L.BACKEND_BYTES + L.BACKEND_MAC;
+      // Whoever gets the packets of an owner that is down resets them.
+      if (isAlive(s.backendState(owner)) && !sameMac(s.view, mac, v, o + 6))
+        return this.#end(PATH.fenced, DROP);
     }
     const tcpFlags = v.getUint8(o + transport + 13);
     touch(s.words, flow);
@@ -324,6 +326,10 @@ export class SwitchModel {
 /** Whether a segment asks for a new connection: SYN alone of those that matter. */
 function isOpening(flags: number): boolean {
   return (flags & (SYN | ACK | RST | FIN)) === SYN;
+}
+
+function isAlive(state: number): boolean {
+  return state === L.BACKEND_ACTIVE || state === L.BACKEND_DRAINING;
 }
 
 function clientFlags(tcpFlags: number): number {

@@ -94,7 +94,10 @@ export function fromBackend(code: F.Code): void {
   F.redirect(code);
 }
 
-/** Only the owner of the flow at R8, whose ownership is in R5, speaks for it; while it moves, the hosts see to that. */
+/**
+ * Only the owner of the flow at R8, whose ownership is in R5, speaks for it; while it moves, the hosts see to that. Whoever
+ * gets the packets of an owner that is down resets them.
+ */
 function fence({ a, options, ends }: F.Code): void {
   a.jge(R5, L.PHASE_PREPARED, 'fenced')
     .mapValue(R1, options.memory)
@@ -102,6 +105,7 @@ function fence({ a, options, ends }: F.Code): void {
     .jeq(R0, 0, 'fenced')
     .and(R5, L.BACKEND_MASK);
   F.backendRecord(a, options.memory, R3, R5, R4);
+  a.load32(R4, R3, L.BACKEND_STATE).jeq(R4, L.BACKEND_ABSENT, 'fenced').jeq(R4, L.BACKEND_DOWN, 'fenced');
   F.needSameMac(a, R3, L.BACKEND_MAC, R6, ETHERNET_SOURCE, R4, ends.drop('fenced'));
   a.label('fenced');
 }

@@ -69,7 +69,7 @@ export class SwitchTables {
    */
   constructor(geometry: L.Geometry, buffer: ArrayBuffer = new ArrayBuffer(L.memoryBytes(geometry))) {
     const { buckets, cpus } = geometry;
-    if (!isPowerOfTwo(buckets) || buckets > 65_536 || !isPowerOfTwo(cpus) || cpus > 4096)
+    if (!isPowerOfTwo(buckets) || buckets > L.MAX_BUCKETS || !isPowerOfTwo(cpus) || cpus > 4096)
       throw new DemiError(ERR_ARGUMENT, `no flow table: ${buckets} buckets, ${cpus} counter blocks`);
     if (buffer.byteLength < L.memoryBytes(geometry))
       throw new DemiError(ERR_ARGUMENT, `${buffer.byteLength} bytes are too few for the switch's tables`);
