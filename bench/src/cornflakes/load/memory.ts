@@ -2,10 +2,8 @@
 
 import { type EndSetting, makeWorkload, type WorkloadSetting } from './setting.ts';
 
-/** Of values; the rest is the network's. */
-export const VALUE_SHARE = 0.85;
 /** What connections, device rings and replies under way take. */
-const NETWORK_BYTES = 48 << 20;
+const NETWORK_BYTES = 64 << 20;
 /** Requests that are written beforehand, and the network's. */
 const CLIENT_BYTES = 128 << 20;
 const ROUND_BYTES = 1 << 20;
@@ -28,12 +26,17 @@ export function valueMemoryBytes(setting: WorkloadSetting): number {
   return total;
 }
 
-export function memoryFor(
-  libos: EndSetting['libos'],
-  workload: WorkloadSetting,
-): { server: number; client: number } {
+/** Of the service, with the share of it that values may take, and of the client. */
+export interface Memory {
+  serverBytes: number;
+  valueShare: number;
+  clientBytes: number;
+}
+
+export function memoryFor(libos: EndSetting['libos'], workload: WorkloadSetting): Memory {
   const values = valueMemoryBytes(workload) * SPARE_SHARE + SPARE_BYTES;
-  const server = Math.max(values / VALUE_SHARE, values + NETWORK_BYTES);
+  const serverBytes = Math.ceil((values + NETWORK_BYTES) / ROUND_BYTES) * ROUND_BYTES;
   // Slots of Catmem are eight times as long, and a request that is not short takes one.
-  return { server: Math.ceil(server / ROUND_BYTES) * ROUND_BYTES, client: libos === 'catmem' ? 2 * CLIENT_BYTES : CLIENT_BYTES };
+  const clientBytes = libos === 'catmem' ? 2 * CLIENT_BYTES : CLIENT_BYTES;
+  return { serverBytes, valueShare: values / serverBytes, clientBytes };
 }

@@ -1,6 +1,7 @@
 // The client's loop: requests leave when they are due, whether or not earlier ones were answered, and a reply is as late as
 // it is after the moment its request was due. Nothing is allocated per request.
 
+import type { ScatterGatherArray, SlotPool } from '@demikernel/memory';
 import { Clock } from '@demikernel/native/kernel';
 import { type Demikernel, OP_POP, type Result, type WaitSet } from 'demikernel';
 import { Histogram } from '../../histogram.ts';
@@ -10,8 +11,14 @@ import { type RequestRing, RING_REQUESTS } from './request-ring.ts';
 
 /** Requests that may be under way on one connection: a power of two. Beyond, they wait at the client, and count as late. */
 const WINDOW = 1024;
+/** Requests that are due at once leave in one push, so many at most. */
+const MOST_PER_PUSH = 16;
 /** How long replies are awaited after the last request. */
 const DRAIN_US = 2_000_000;
+/** Percentiles are of pieces of the run so long, and of those the median: a stall of the machine spoils the piece it falls into. */
+const PIECE_US = 10_000;
+/** A piece with fewer replies says nothing about a 99th percentile: then pieces are longer. */
+const LEAST_REPLIES = 100;
 /** The beginning of a run does not count: queues fill, caches warm up. */
 const DROPPED_SHARE = 0.1;
 
@@ -26,10 +33,11 @@ export interface RunFigures {
   /** Requests that were due in the time that counts, and replies that came in it, a second. */
   offeredPerSecond: number;
   achievedPerSecond: number;
-  /** From the moment a request was due to its reply. */
+  /** From the moment a request was due to its reply: of the median piece of the run, and of the whole run, stalls included. */
   p50Us: number;
   p99Us: number;
-  /** Turns of the loop that found nothing to do, as a share. */
+  wholeP99Us: number;
+  /** Time in turns of the loop that found nothing to do, as a share. */
   idleShare: number;
   replies: number;
   /** Replies of another length than the same request had before. */
@@ -41,6 +49,7 @@ export interface RunFigures {
 
 export class OpenLoop {
   private readonly os: Demikernel;
+  private readonly pool: SlotPool;
   private readonly set: WaitSet;
   private readonly qds: readonly number[];
   /** By queue descriptor. */
@@ -50,12 +59,15 @@ export class OpenLoop {
   private readonly arrivals: Arrivals;
   private readonly clock: Clock;
   private readonly latencies: Histogram;
+  private readonly pieceLatencies: Histogram;
+  private pieceP50s: number[];
+  private pieceP99s: number[];
   /** Per connection a ring of requests under way: when each was due, and which it was. */
   private readonly due: Float64Array;
   private readonly which: Int32Array;
   private readonly sent: Int32Array;
   private readonly answered: Int32Array;
-  /** 0: when the next request is due. 1, 2: when the time that counts begins and ends. */
+  /** 0: when the next request is due. 1, 2: when the time that counts begins and ends. 3: time in idle turns. */
   private readonly moments: Float64Array;
   private nextRequest: number;
   private nextConnection: number;
@@ -63,12 +75,11 @@ export class OpenLoop {
   private replies: number;
   private dueRequests: number;
   private corrupted: number;
-  private turns: number;
-  private idleTurns: number;
   private broken: boolean;
 
   constructor(os: Demikernel, qds: readonly number[], ring: RequestRing, arrivals: Arrivals) {
     this.os = os;
+    this.pool = os.libraryOs.pool;
     this.set = os.waitSet();
     this.qds = qds;
     this.connectionOf = new Int32Array(Math.max(...qds) + 1);
@@ -78,19 +89,20 @@ export class OpenLoop {
     this.arrivals = arrivals;
     this.clock = new Clock();
     this.latencies = new Histogram();
+    this.pieceLatencies = new Histogram();
+    this.pieceP50s = [];
+    this.pieceP99s = [];
     this.due = new Float64Array(qds.length * WINDOW);
     this.which = new Int32Array(qds.length * WINDOW);
     this.sent = new Int32Array(qds.length);
     this.answered = new Int32Array(qds.length);
-    this.moments = new Float64Array(3);
+    this.moments = new Float64Array(4);
     this.nextRequest = 0;
     this.nextConnection = 0;
     this.underWay = 0;
     this.replies = 0;
     this.dueRequests = 0;
     this.corrupted = 0;
-    this.turns = 0;
-    this.idleTurns = 0;
     this.broken = false;
     for (const qd of qds) this.set.add(os.pop(qd));
   }
@@ -107,7 +119,15 @@ export class OpenLoop {
     this.turnUntil(moments[1]!, ratePerSecond, depth);
     this.reset();
     onCounted();
-    this.turnUntil(moments[2]!, ratePerSecond, depth);
+    const countedUs = moments[2]! - moments[1]!;
+    const wantedUs =
+      ratePerSecond > 0 ? Math.max(PIECE_US, (LEAST_REPLIES * 1.5e6) / ratePerSecond) : PIECE_US;
+    const pieces = Math.max(1, Math.round(countedUs / wantedUs));
+    const pieceUs = countedUs / pieces;
+    for (let piece = 1; piece <= pieces; piece++) {
+      this.turnUntil(moments[1]! + pieceUs * piece, ratePerSecond, depth);
+      this.endPiece();
+    }
     onCounted();
     const figures = this.figures(ratePerSecond);
     this.drain(moments[2]! + DRAIN_US);
@@ -117,17 +137,27 @@ export class OpenLoop {
   }
 
   private begin(): void {
-    this.latencies.clear();
     this.corrupted = 0;
     this.reset();
   }
 
   private reset(): void {
     this.latencies.clear();
+    this.pieceLatencies.clear();
+    this.pieceP50s = [];
+    this.pieceP99s = [];
     this.replies = 0;
     this.dueRequests = 0;
-    this.turns = 0;
-    this.idleTurns = 0;
+    this.moments[3] = 0;
+  }
+
+  private endPiece(): void {
+    const { pieceLatencies } = this;
+    if (pieceLatencies.count >= LEAST_REPLIES) {
+      this.pieceP50s.push(pieceLatencies.percentileUs(0.5));
+      this.pieceP99s.push(pieceLatencies.percentileUs(0.99));
+    }
+    pieceLatencies.clear();
   }
 
   private figures(ratePerSecond: number): RunFigures {
@@ -136,9 +166,10 @@ export class OpenLoop {
     return {
       offeredPerSecond: ratePerSecond > 0 ? ratePerSecond : (this.dueRequests * 1e6) / elapsedUs,
       achievedPerSecond: (this.replies * 1e6) / elapsedUs,
-      p50Us: latencies.percentileUs(0.5),
-      p99Us: latencies.percentileUs(0.99),
-      idleShare: this.turns === 0 ? 0 : this.idleTurns / this.turns,
+      p50Us: median(this.pieceP50s) ?? latencies.percentileUs(0.5),
+      p99Us: median(this.pieceP99s) ?? latencies.percentileUs(0.99),
+      wholeP99Us: latencies.percentileUs(0.99),
+      idleShare: moments[3]! / elapsedUs,
       replies: this.replies,
       corrupted: this.corrupted,
       elapsedUs,
@@ -146,16 +177,17 @@ export class OpenLoop {
   }
 
   private turnUntil(endUs: number, ratePerSecond: number, depth: number): void {
-    const { clock } = this;
+    const { clock, moments } = this;
     const meanGapUs = ratePerSecond > 0 ? 1e6 / ratePerSecond : 0;
+    clock.read();
     while (clock.us[0]! < endUs && !this.broken) {
-      clock.read();
+      const startUs = clock.us[0]!;
       const before = this.replies + this.dueRequests;
       if (meanGapUs > 0) this.sendDue(meanGapUs, endUs);
       else this.keepUnderWay(depth);
       this.receive();
-      this.turns++;
-      if (this.replies + this.dueRequests === before) this.idleTurns++;
+      clock.read();
+      if (this.replies + this.dueRequests === before) moments[3] = moments[3]! + clock.us[0]! - startUs;
     }
   }
 
@@ -171,35 +203,64 @@ export class OpenLoop {
     const { clock, moments } = this;
     while (moments[0]! <= clock.us[0]! && moments[0]! < endUs) {
       // When every connection is full the requests stay due: their time goes on.
-      if (!this.send(moments[0]!)) return;
-      moments[0] = moments[0]! + this.arrivals.nextGapUs(meanGapUs);
+      const connection = this.roomyConnection();
+      if (connection < 0) return;
+      const array = this.pool.array();
+      let room = Math.min(MOST_PER_PUSH, WINDOW - this.underWayOn(connection));
+      while (room-- > 0 && moments[0]! <= clock.us[0]! && moments[0]! < endUs) {
+        this.append(array, connection, moments[0]!);
+        moments[0] = moments[0]! + this.arrivals.nextGapUs(meanGapUs);
+      }
+      this.push(connection, array);
     }
   }
 
   private keepUnderWay(depth: number): void {
-    const wanted = depth * this.qds.length;
-    while (this.underWay < wanted && this.send(this.clock.us[0]!));
+    let missing = depth * this.qds.length - this.underWay;
+    while (missing > 0) {
+      const connection = this.roomyConnection();
+      if (connection < 0) return;
+      const array = this.pool.array();
+      let room = Math.min(MOST_PER_PUSH, WINDOW - this.underWayOn(connection), missing);
+      missing -= room;
+      while (room-- > 0) this.append(array, connection, this.clock.us[0]!);
+      this.push(connection, array);
+    }
   }
 
-  /** Sends the next request on the next connection that takes one; false when none does. */
-  private send(dueUs: number): boolean {
-    const { answered, qds, sent } = this;
+  private underWayOn(connection: number): number {
+    return (this.sent[connection]! - this.answered[connection]!) >>> 0;
+  }
+
+  /** The connection whose turn it is to take a request; -1 when all are full. */
+  private roomyConnection(): number {
+    const count = this.qds.length;
     let connection = this.nextConnection;
-    for (let tried = 0; (sent[connection]! - answered[connection]!) >>> 0 >= WINDOW; tried++) {
-      if (tried === qds.length) return false;
-      connection = connection + 1 === qds.length ? 0 : connection + 1;
+    for (let tried = 0; this.underWayOn(connection) >= WINDOW; tried++) {
+      if (tried === count) return -1;
+      connection = connection + 1 === count ? 0 : connection + 1;
     }
-    this.nextConnection = connection + 1 === qds.length ? 0 : connection + 1;
+    this.nextConnection = connection + 1 === count ? 0 : connection + 1;
+    return connection;
+  }
+
+  /** Puts the next request into what is pushed on a connection. */
+  private append(array: ScatterGatherArray, connection: number, dueUs: number): void {
     const request = this.nextRequest;
     this.nextRequest = (request + 1) & (RING_REQUESTS - 1);
-    const at = connection * WINDOW + (sent[connection]! & (WINDOW - 1));
+    const at = connection * WINDOW + (this.sent[connection]! & (WINDOW - 1));
     this.due[at] = dueUs;
     this.which[at] = request;
-    sent[connection] = (sent[connection]! + 1) | 0;
+    this.sent[connection] = (this.sent[connection]! + 1) | 0;
     this.underWay++;
     this.dueRequests++;
-    this.set.add(this.os.push(qds[connection]!, this.ring.arrays[request]!));
-    return true;
+    const written = this.ring.arrays[request]!;
+    for (let i = 0; i < written.count; i++) array.append(written.segments[i]!.share());
+  }
+
+  private push(connection: number, array: ScatterGatherArray): void {
+    this.set.add(this.os.push(this.qds[connection]!, array));
+    array.free();
   }
 
   private receive(): void {
@@ -235,9 +296,15 @@ export class OpenLoop {
       if (replyBytes[request] !== 0) this.corrupted++;
       replyBytes[request] = lengthBytes;
     }
-    this.latencies.record((this.clock.us[0]! - this.due[at]!) * 1000);
+    const lateNs = (this.clock.us[0]! - this.due[at]!) * 1000;
+    this.latencies.record(lateNs);
+    this.pieceLatencies.record(lateNs);
     this.answered[connection] = (this.answered[connection]! + 1) | 0;
     this.underWay--;
     this.replies++;
   }
+}
+
+function median(values: readonly number[]): number | undefined {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
 }

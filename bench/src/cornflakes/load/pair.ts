@@ -95,8 +95,18 @@ export class Pair {
       };
       const answer = await this.ask<RunAnswer>(task, milliseconds + TIMEOUT_MS);
       if (answer.error !== undefined) throw new Error(`${this.protocol.system}: ${answer.error}`);
-      if (answer.corrupted > 0) throw new Error(`${this.protocol.system}: ${answer.corrupted} wrong replies`);
       return answer;
+    } finally {
+      this.freeze();
+    }
+  }
+
+  /** Looks once more whether replies are what was put. */
+  async check(): Promise<void> {
+    this.server.thaw();
+    this.client.thaw();
+    try {
+      await this.ask({ task: 'check', requests: CHECKED_REQUESTS }, TIMEOUT_MS);
     } finally {
       this.freeze();
     }
@@ -117,13 +127,13 @@ export class Pair {
 function endsOf(options: PairOptions): { server: LoadSetting; client: LoadSetting } {
   const { connections, libos, protocol, testbed, workload } = options;
   const memory = memoryFor(libos, workload);
-  const both = { libos, connections, protocol, workload };
+  const both = { libos, connections, protocol, workload, valueShare: memory.valueShare };
   const end = (from: Omit<EndSetting, 'libos'>): LoadSetting => ({ ...both, ...from });
   if (libos === 'catmem') {
     const service = `127.0.0.1:${CATMEM_FIRST_PORT + options.index}`;
     return {
-      server: end({ interface: '', address: '', service, memoryBytes: memory.server }),
-      client: end({ interface: '', address: '', service, memoryBytes: memory.client }),
+      server: end({ interface: '', address: '', service, memoryBytes: memory.serverBytes }),
+      client: end({ interface: '', address: '', service, memoryBytes: memory.clientBytes }),
     };
   }
   const wire = testbed!.addWire({ kernelAddress: false, clientKernelAddress: false });
@@ -133,13 +143,13 @@ function endsOf(options: PairOptions): { server: LoadSetting; client: LoadSettin
       interface: wire.serverInterface,
       address: `${wire.serverAddress}/24`,
       service,
-      memoryBytes: memory.server,
+      memoryBytes: memory.serverBytes,
     }),
     client: end({
       interface: wire.clientInterface,
       address: `${wire.clientAddress}/24`,
       service,
-      memoryBytes: memory.client,
+      memoryBytes: memory.clientBytes,
     }),
   };
 }

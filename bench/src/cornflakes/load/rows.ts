@@ -63,6 +63,9 @@ interface Measured {
   saturated: RunAnswer[];
   /** The best points within the bound. */
   best: RunAnswer[];
+  /** Replies of other lengths than expected: refusals, as a service gives them that has no memory left. */
+  refused: number;
+  error: string | undefined;
 }
 
 /** Why a library OS cannot be measured here, or `undefined`. */
@@ -83,7 +86,7 @@ export async function underLoad(
       progress(`${libos}, ${workload.name}: starting ${protocol.system}`);
       try {
         const pair = await Pair.start({ ...options, protocol, index, testbed });
-        measured.push({ pair, saturated: [], best: [] });
+        measured.push({ pair, saturated: [], best: [], refused: 0, error: undefined });
       } catch (error) {
         progress(`left out: ${(error as Error).message}`);
       }
@@ -93,23 +96,46 @@ export async function underLoad(
         progress(
           `${libos}, ${workload.name}, round ${round + 1}/${budget.rounds}: ${each.pair.protocol.system}`,
         );
-        await search(each, options);
+        if (each.error !== undefined) continue;
+        try {
+          await search(each, options, progress);
+          await each.pair.check();
+        } catch (error) {
+          each.error = (error as Error).message;
+          progress(`left out: ${each.error}`);
+        }
       }
     }
   } finally {
     await Promise.all(measured.map(({ pair }) => pair.stop()));
     remove();
   }
-  return measured.map(each => rowOf(each, options));
+  return measured.filter(each => each.error === undefined).map(each => rowOf(each, options));
 }
 
-async function search({ best, pair, saturated }: Measured, options: LoadOptions): Promise<void> {
+async function search(
+  measured: Measured,
+  options: LoadOptions,
+  progress: RunOptions['progress'],
+): Promise<void> {
+  const { best, pair, saturated } = measured;
   const { halvings, pointMs } = options.budget;
   // V8 compiles, and every reply's length is known afterwards.
   if (saturated.length === 0) await pair.run(0, SATURATING_DEPTH, pointMs);
   const most = await pair.run(0, SATURATING_DEPTH, pointMs);
+  measured.refused += most.corrupted;
   saturated.push(most);
-  const found = await findCapacity(rate => pair.run(rate, 0, pointMs), {
+  progress(`  at most ${Math.round(most.achievedPerSecond)}/s`);
+  const measure = async (rate: number): Promise<RunAnswer> => {
+    const point = await pair.run(rate, 0, pointMs);
+    const [offered, achieved] = [rate, point.achievedPerSecond].map(Math.round);
+    progress(
+      `  ${offered}/s: ${achieved}/s, p50 ${point.p50Us.toFixed(0)} us, p99 ${point.p99Us.toFixed(0)} us`,
+    );
+    // A refusal is no reply, however quick.
+    return point.corrupted === 0 ? point : { ...point, achievedPerSecond: 0 };
+  };
+  const found = await findCapacity(measure, {
     firstRate: most.achievedPerSecond * FIRST_SHARE,
     p99BoundUs: options.p99BoundUs,
     halvings,
@@ -122,7 +148,7 @@ function median(answers: readonly RunAnswer[]): RunAnswer | undefined {
   return [...answers].sort((a, b) => a.achievedPerSecond - b.achievedPerSecond)[answers.length >> 1];
 }
 
-function rowOf({ best, pair, saturated }: Measured, options: LoadOptions): Row {
+function rowOf({ best, pair, refused, saturated }: Measured, options: LoadOptions): Row {
   const { connections, libos, p99BoundUs, part, workload } = options;
   const row: Row = {
     system: pair.protocol.system,
@@ -134,6 +160,7 @@ function rowOf({ best, pair, saturated }: Measured, options: LoadOptions): Row {
     connections,
     p99BoundUs,
     rounds: saturated.length,
+    refusedReplies: refused,
   };
   const most = median(saturated);
   if (most !== undefined) {
@@ -151,6 +178,7 @@ function rowOf({ best, pair, saturated }: Measured, options: LoadOptions): Row {
     requestsPerSecond: Math.round(point.achievedPerSecond),
     p50Us: rounded(point.p50Us),
     p99Us: rounded(point.p99Us),
+    wholeP99Us: rounded(point.wholeP99Us),
     cpuUsPerRequest: rounded(point.machineCpuUs / point.replies),
     serverCpuUsPerRequest: rounded(point.serverCpuUs / point.replies),
     clientIdlePercent: rounded(point.idleShare * 100),
@@ -187,6 +215,7 @@ export function loadColumns(rows: readonly Row[]): Column[] {
     figure('req/s at p99', 'requestsPerSecond', 0),
     figure('p50 us', 'p50Us', 0),
     figure('p99 us', 'p99Us', 0),
+    figure('whole run', 'wholeP99Us', 0),
     figure('cpu us/req', 'cpuUsPerRequest', 2),
     figure('most req/s', 'saturatedPerSecond', 0),
     figure('server us', 'saturatedServerCpuUsPerRequest', 2),
@@ -211,9 +240,10 @@ export function loadColumns(rows: readonly Row[]): Column[] {
 
 export const LOAD_NOTES: readonly string[] = [
   'Under load: apps/kv in one protocol on one core, spinning, one client on the other; TCP on Catpowder, shared memory on Catmem. Requests',
-  'are due at random (Poisson), latency counts from when they were due; requests are written beforehand and replies only counted,',
+  'are due at random (Poisson), leave together when several are due, latency counts from when they were due; requests are written beforehand and replies only counted,',
   'so that the client costs the same for every protocol; before, every value was put and some hundred replies compared. The first tenth of a point is',
-  'dropped, and points that gave at most 95 % of what was asked. req/s at p99: the most within the bound, median of rounds.',
+  'dropped, and points that gave at most 95 % of what was asked. req/s at p99: the most within the bound, median of rounds. p50, p99: of the',
+  'median 10 ms of the run, so that a stall of the machine does not count; whole run: with stalls.',
   'most: as many as are answered, eight under way on each connection, and what they cost the service’s process then.',
   'best other: of protobufjs, protobuf-es, flatbuffers, capnp, json. raw: framing by hand, one copy: the limit. * client saturated.',
 ];

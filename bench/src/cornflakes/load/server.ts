@@ -2,7 +2,6 @@
 
 import { loadCodec, ObjectServer } from '@demikernel/apps/kv-objects';
 import { announceReady } from '../../servers/ready.ts';
-import { VALUE_SHARE } from './memory.ts';
 import { SerializeFirst } from './serialize-first.ts';
 import { type LoadSetting, openEnd, thresholdOf } from './setting.ts';
 
@@ -12,7 +11,7 @@ const loaded = await loadCodec(protocol.protocol, { copyThresholdBytes: threshol
 const codec = protocol.separately === true ? new SerializeFirst(loaded) : loaded;
 const os = await openEnd(setting);
 try {
-  const server = new ObjectServer(os, { address: service, codec, slotShare: VALUE_SHARE });
+  const server = new ObjectServer(os, { address: service, codec, slotShare: setting.valueShare });
   announceReady();
   server.serve();
 } finally {

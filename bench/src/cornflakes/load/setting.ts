@@ -65,6 +65,8 @@ export interface LoadSetting extends EndSetting {
   workload: WorkloadSetting;
   protocol: ProtocolSetting;
   connections: number;
+  /** Share of the service's memory that values may take. */
+  valueShare: number;
 }
 
 const CATPOWDER_SLOT_BYTES = 2048;
