@@ -57,6 +57,11 @@ export class BytesField {
     return this.lengthBytes;
   }
 
+  /** Where a received value begins in its message; -1 for one that was set. For who knows where the message lies. */
+  get messageOffset(): number {
+    return this.state === RECEIVED ? this.offset : -1;
+  }
+
   /** Whether the value is sent by reference. */
   get referred(): boolean {
     return this.byReference;

@@ -1,6 +1,13 @@
 // The object protocol in Cornflakes: values leave from where they lie, and arrive without being unpacked.
 
-import { BY_DEVICE, type BytesField, type BytesList, type BytesValue, OK } from '@demikernel/cornflakes';
+import {
+  BY_DEVICE,
+  type BytesField,
+  type BytesList,
+  type BytesValue,
+  type Message,
+  OK,
+} from '@demikernel/cornflakes';
 import { type Gatherable, ScatterGatherArray, Slice, type SlotPool } from '@demikernel/memory';
 import type { Blobs } from '../blobs.ts';
 import { Reply, Request } from '../generated/cornflakes.ts';
@@ -14,6 +21,9 @@ export class CornflakesCodec implements Codec {
   private readonly reply: Reply;
   private readonly threshold: number;
   private readonly onePiece: OnePiece;
+  // Whether there is anything in the messages: to find out by clearing them takes longer.
+  private requestUsed: boolean;
+  private replyUsed: boolean;
 
   constructor(options: CodecOptions) {
     this.threshold = options.copyThresholdBytes ?? BY_DEVICE;
@@ -22,12 +32,15 @@ export class CornflakesCodec implements Codec {
     this.reply = Reply.acquire();
     this.reply.copyThresholdBytes = this.threshold;
     this.onePiece = new OnePiece();
+    this.requestUsed = false;
+    this.replyUsed = false;
   }
 
   encodeRequest(request: ObjectRequest): Gatherable {
     const { request: message, threshold } = this;
     const { keys, operation, values } = request;
-    message.clear();
+    if (this.requestUsed) message.clear();
+    this.requestUsed = true;
     message.id = request.id;
     message.operation = operation;
     if (operation === GET_M) addAll(message.keys, keys, threshold);
@@ -48,7 +61,8 @@ export class CornflakesCodec implements Codec {
   encodeReply(reply: ObjectReply): Gatherable {
     const { reply: message, threshold } = this;
     const { status, values } = reply;
-    message.clear();
+    if (this.replyUsed) message.clear();
+    this.replyUsed = true;
     message.id = reply.id;
     if (status !== 0) message.status = status;
     if (reply.isList) addAll(message.values, values, threshold);
@@ -63,39 +77,45 @@ export class CornflakesCodec implements Codec {
   decodeRequest(frame: ScatterGatherArray, into: ObjectRequest): boolean {
     const { request } = this;
     const { keys, values } = into;
-    const pool = commonPool(frame);
-    if (pool === undefined) {
-      if (!this.onePiece.copy(frame) || request.tryRead(this.onePiece.view()) !== OK) return false;
-    } else if (request.tryRead(frame) !== OK) return false;
-    const region = pool === undefined ? this.onePiece.region : pool.region;
+    const from = commonPool(frame) === undefined ? undefined : frame;
+    this.requestUsed = true;
+    if (!this.read(request, frame, from)) return false;
+    const region = from === undefined ? this.onePiece.region : from.segments[0]!.pool.region;
     into.id = request.id;
     into.operation = request.operation;
     keys.reset(region);
     values.reset(region);
-    if (request.hasKey && !place(request.keyField, keys)) return false;
-    if (!placeAll(request.keys, keys)) return false;
-    if (request.hasValue && !place(request.valueField, values)) return false;
-    return placeAll(request.values, values);
+    if (request.hasKey && !place(request.keyField, keys, from)) return false;
+    if (!placeAll(request.keys, keys, from)) return false;
+    if (request.hasValue && !place(request.valueField, values, from)) return false;
+    return placeAll(request.values, values, from);
   }
 
   decodeReply(frame: ScatterGatherArray, into: ObjectReply): boolean {
     const { reply } = this;
     const { values } = into;
-    const pool = commonPool(frame);
-    if (pool === undefined) {
-      if (!this.onePiece.copy(frame) || reply.tryRead(this.onePiece.view()) !== OK) return false;
-    } else if (reply.tryRead(frame) !== OK) return false;
+    const from = commonPool(frame) === undefined ? undefined : frame;
+    this.replyUsed = true;
+    if (!this.read(reply, frame, from)) return false;
     into.id = reply.id;
     into.status = reply.status;
     into.isList = reply.values.length !== 0;
-    values.reset(pool === undefined ? this.onePiece.region : pool.region);
-    if (reply.hasValue && !place(reply.valueField, values)) return false;
-    return placeAll(reply.values, values);
+    values.reset(from === undefined ? this.onePiece.region : from.segments[0]!.pool.region);
+    if (reply.hasValue && !place(reply.valueField, values, from)) return false;
+    return placeAll(reply.values, values, from);
+  }
+
+  /** Reads a message from its slices or, where these are of several pools, from a copy. */
+  private read(message: Message, frame: ScatterGatherArray, from: ScatterGatherArray | undefined): boolean {
+    if (from !== undefined) return message.tryRead(from) === OK;
+    return this.onePiece.copy(frame) && message.tryRead(this.onePiece.view()) === OK;
   }
 
   release(): void {
-    this.request.clear();
-    this.reply.clear();
+    if (this.requestUsed) this.request.clear();
+    if (this.replyUsed) this.reply.clear();
+    this.requestUsed = false;
+    this.replyUsed = false;
   }
 }
 
@@ -144,23 +164,17 @@ function addAll(list: BytesList, blobs: Blobs, threshold: number): void {
   }
 }
 
-/** Where a received field lies. The message holds the memory. */
-function place(field: BytesField, blobs: Blobs): boolean {
-  const lease = field.lease();
-  if (lease === undefined) return blobs.addView(field.bytes());
-  const placed = blobs.begin();
-  if (placed) {
-    for (let i = 0; i < lease.count; i++) {
-      const slice = lease.segments[i]!;
-      blobs.extend(slice.offset, slice.length);
-    }
-  }
-  lease.free();
-  return placed;
+/** Where a received field lies: in the frame's slices or, where these are of several pools, in a copy of the whole message. */
+function place(field: BytesField, blobs: Blobs, frame: ScatterGatherArray | undefined): boolean {
+  const { length } = field;
+  if (frame === undefined) return blobs.addView(field.bytes());
+  if (length === 0) return blobs.begin();
+  if (frame.count === 1) return blobs.add(frame.segments[0]!.offset + field.messageOffset, length);
+  return blobs.addRange(frame, field.messageOffset, length);
 }
 
-function placeAll(list: BytesList, blobs: Blobs): boolean {
+function placeAll(list: BytesList, blobs: Blobs, frame: ScatterGatherArray | undefined): boolean {
   const { length } = list;
-  for (let i = 0; i < length; i++) if (!place(list.fieldAt(i), blobs)) return false;
+  for (let i = 0; i < length; i++) if (!place(list.fieldAt(i), blobs, frame)) return false;
   return true;
 }
