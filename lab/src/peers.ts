@@ -1,13 +1,15 @@
 // Programs of others that tests talk to, where they come from, and what becomes of a test whose program is missing.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 /** A program that some test uses as a peer. */
 export interface Peer {
   program: string;
+  /** Where it is, when it is no program but a collection of files. */
+  path?: string;
   /** The Debian package that has it. */
   debianPackage: string;
   usedFor: string;
@@ -31,6 +33,30 @@ export const PEERS: readonly Peer[] = [
     usedFor: 'the guest with devices of its own',
   },
   { program: 'busybox', debianPackage: 'busybox-static', usedFor: 'the first steps of the guest' },
+  {
+    program: 'schemas of Protocol Buffers',
+    path: '/usr/include/google/protobuf/any.proto',
+    debianPackage: 'libprotobuf-dev',
+    usedFor: 'compiling schemas that others wrote',
+  },
+  {
+    program: 'schemas of gRPC',
+    path: '/usr/share/grpc-proto',
+    debianPackage: 'grpc-proto',
+    usedFor: 'compiling schemas that others wrote',
+  },
+  {
+    program: 'schemas of Gitaly',
+    path: '/usr/share/gocode/src/gitlab.com/gitlab-org/gitaly-proto',
+    debianPackage: 'golang-gitaly-proto-dev',
+    usedFor: 'compiling schemas that others wrote',
+  },
+  {
+    program: 'schemas of Google’s interfaces',
+    path: '/usr/share/gocode/src/github.com/gogo/googleapis',
+    debianPackage: 'golang-github-gogo-googleapis-dev',
+    usedFor: 'compiling schemas that others wrote',
+  },
 ];
 
 /** Set by the test runner's `--full`: a missing peer fails a test instead of skipping it. */
@@ -63,18 +89,23 @@ export function findProgram(program: string): string | undefined {
  * @returns `undefined` when the test has been skipped and should return
  */
 export function requirePeer(t: TestContext, program: string): string | undefined {
-  const path = findProgram(program);
-  if (path !== undefined) return path;
   const peer = PEERS.find(candidate => candidate.program === program);
+  const path = peer === undefined ? findProgram(program) : findPeer(peer);
+  if (path !== undefined) return path;
   const advice = peer === undefined ? '' : ` (apt-get install ${peer.debianPackage})`;
   if (isFullRun()) throw new Error(`${program} is missing${advice}`);
   t.skip(`${program} is missing${advice}`);
   return undefined;
 }
 
+function findPeer({ program, path }: Peer): string | undefined {
+  if (path === undefined) return findProgram(program);
+  return existsSync(path) ? path : undefined;
+}
+
 /** Peers whose programs are not here. */
 export function missingPeers(): Peer[] {
-  return PEERS.filter(peer => findProgram(peer.program) === undefined);
+  return PEERS.filter(peer => findPeer(peer) === undefined);
 }
 
 /** Installs the packages of missing peers with apt-get, as root. Returns whether all are here then. */

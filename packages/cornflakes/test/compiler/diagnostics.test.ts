@@ -135,6 +135,12 @@ const CASES: Case[] = [
     ],
   },
   {
+    name: 'a type of an imported proto2 file',
+    schema: proto3('import "old.proto";', 'message A { old.Thing t = 1; string s = 2 [(old.note) = "x"]; }'),
+    others: { 'old.proto': 'syntax = "proto2"; package old; message Thing { required int32 x = 1; }' },
+    errors: ["3:13 'old.Thing' is not supported: old.proto is proto2"],
+  },
+  {
     name: 'an import that is not there',
     schema: proto3('import "dir/none.proto";'),
     errors: ["2:8 cannot find 'dir/none.proto' under any import path"],
@@ -208,6 +214,23 @@ describe('errors', () => {
 });
 
 describe('notes', () => {
+  it('tell of proto2 files that are imported for their options', () => {
+    const others = {
+      'options.proto':
+        '// No syntax.\npackage o; extend google.protobuf.FieldOptions { optional bool fast = 50001; }',
+    };
+    const schema = proto3('import "options.proto";', 'message A { bool b = 1 [(o.fast) = true]; }');
+    const { files, notes } = compileSources(['t.proto'], memory({ ...others, 't.proto': schema }));
+    assert.deepEqual(
+      files.map(file => file.name),
+      ['t.ts'],
+    );
+    assert.deepEqual(
+      notes.map(({ line, column, message }) => `${line}:${column} ${message}`),
+      ['2:8 options.proto is proto2: its options are skipped, its types cannot be used'],
+    );
+  });
+
   it('more tagged fields than one message can carry at once', () => {
     const fields = Array.from({ length: 256 }, (_, at) => `int32 f${at} = ${1000 + at};`);
     const schema = proto3(`message A { ${fields.join(' ')} }`);

@@ -80,9 +80,8 @@ function linkMessage(
 }
 
 function unknownType(name: string, elsewhere: Declared | undefined, file: SchemaFile): string {
-  const optionsOnly = file.imports.find(one => one.file.optionsOnly && name.includes(`${one.file.package}.`));
-  if (optionsOnly !== undefined)
-    return `'${name}' is not supported: ${optionsOnly.file.importName} is proto2`;
+  const proto2 = file.imports.find(one => one.file.optionsOnly && name.includes(`${one.file.package}.`));
+  if (proto2 !== undefined) return `'${name}' is not supported: ${proto2.file.importName} is proto2`;
   if (elsewhere === undefined) return `'${name}' is not declared`;
   return `'${name}' is not declared here; ${elsewhere.file.importName} declares it and is not imported`;
 }

@@ -5,6 +5,7 @@ import { link } from './link.ts';
 import type { Schema, SchemaFile } from './model.ts';
 import type { ImportStatement } from './outline.ts';
 import { parse } from './parse.ts';
+import { type Token, tokenize } from './tokens.ts';
 import { wellKnown } from './well-known.ts';
 
 /** A schema's text and the name to show in messages. */
@@ -67,8 +68,29 @@ class Loader {
       this.findings.error(position, `cannot find '${importName}' under any import path`);
       return undefined;
     }
-    if (!isOptionsOnly(importName)) return this.read(importName, source);
-    const file = optionsFile(importName, source.path);
+    const tokens = tokenize(source.text);
+    return isProto2(tokens) ? this.optionsFile(statement, source, tokens) : this.read(importName, source);
+  }
+
+  /** proto3 files import proto2 ones for the custom options that those declare. Options are skipped, and so is the file. */
+  private optionsFile(statement: ImportStatement, source: SourceText, tokens: Token[]): SchemaFile {
+    const { path: importName, position } = statement;
+    if (importName !== 'google/protobuf/descriptor.proto') {
+      this.findings.note(
+        position,
+        `${importName} is proto2: its options are skipped, its types cannot be used`,
+      );
+    }
+    const at = tokens.findIndex((token, i) => token.text === 'package' && isStatementStart(tokens, i));
+    const file: SchemaFile = {
+      importName,
+      path: source.path,
+      package: at < 0 ? '' : (tokens[at + 1]?.text ?? ''),
+      imports: [],
+      messages: [],
+      enums: [],
+      optionsOnly: true,
+    };
     this.known.set(importName, file);
     this.done.push(file);
     return file;
@@ -94,19 +116,14 @@ class Loader {
   }
 }
 
-/** descriptor.proto is proto2, and proto3 files import it to declare custom options, which are skipped. */
-function isOptionsOnly(importName: string): boolean {
-  return importName === 'google/protobuf/descriptor.proto';
+/** Whether a text is proto2, which it also is when it does not say what it is. */
+function isProto2(tokens: readonly Token[]): boolean {
+  const [word, , value] = tokens;
+  if (word === undefined || word.text === 'edition') return false;
+  return word.text !== 'syntax' || value?.text.slice(1, -1) === 'proto2';
 }
 
-function optionsFile(importName: string, path: string): SchemaFile {
-  return {
-    importName,
-    path,
-    package: 'google.protobuf',
-    imports: [],
-    messages: [],
-    enums: [],
-    optionsOnly: true,
-  };
+function isStatementStart(tokens: readonly Token[], at: number): boolean {
+  const before = tokens[at - 1]?.text;
+  return before === undefined || before === ';' || before === '}';
 }

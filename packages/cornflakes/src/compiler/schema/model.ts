@@ -139,7 +139,7 @@ export interface SchemaFile {
   imports: Import[];
   messages: MessageType[];
   enums: EnumType[];
-  /** Only its custom options matter (descriptor.proto): its types cannot be used. */
+  /** It is proto2: imported for its custom options, which are skipped; its types cannot be used. */
   optionsOnly: boolean;
 }
 
