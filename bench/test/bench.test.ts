@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { networkRefusal } from '@demikernel/lab';
 import type { Report } from '../src/rows.ts';
-import { alive, childrenOf, namespacesOf, outcomeOf, startScript } from './run-command.ts';
+import { alive, checkReport, childrenOf, namespacesOf, outcomeOf, startScript } from './run-command.ts';
 
 test('--help says what there is', async () => {
   const { code, stdout } = await outcomeOf(startScript('main', ['--help']));
@@ -22,22 +22,6 @@ test('an unknown benchmark or option is refused with status 2, and nothing on st
     assert.match(stderr, /--help/);
   }
 });
-
-function checkReport(text: string, bench: string): Report {
-  const report = JSON.parse(text) as Report;
-  assert.deepEqual(Object.keys(report), ['bench', 'machine', 'rows']);
-  assert.equal(report.bench, bench);
-  assert.equal(report.machine.node, process.versions.node);
-  assert.ok(report.machine.cores > 0);
-  assert.ok(report.rows.length > 0);
-  for (const row of report.rows) {
-    assert.equal(typeof row.system, 'string');
-    for (const [name, value] of Object.entries(row)) {
-      assert.ok(['string', 'number', 'boolean'].includes(typeof value), `${name} is flat`);
-    }
-  }
-  return report;
-}
 
 test('stack --quick --json: rows for every path, no collection, the planted allocation found', async () => {
   const { code, stdout, stderr } = await outcomeOf(startScript('main', ['stack', '--quick', '--json']));

@@ -1,8 +1,10 @@
 // Running the commands of this workspace as users do, from the compiled files, and looking at what they leave behind.
 
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Report } from '../src/rows.ts';
 
 export interface Outcome {
   code: number | null;
@@ -70,4 +72,21 @@ export function alive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** What `--json` prints: rows that are flat, of a benchmark, on this machine. */
+export function checkReport(text: string, bench: string): Report {
+  const report = JSON.parse(text) as Report;
+  assert.deepEqual(Object.keys(report), ['bench', 'machine', 'rows']);
+  assert.equal(report.bench, bench);
+  assert.equal(report.machine.node, process.versions.node);
+  assert.ok(report.machine.cores > 0);
+  assert.ok(report.rows.length > 0);
+  for (const row of report.rows) {
+    assert.equal(typeof row.system, 'string');
+    for (const [name, value] of Object.entries(row)) {
+      assert.ok(['string', 'number', 'boolean'].includes(typeof value), `${name} is flat`);
+    }
+  }
+  return report;
 }
