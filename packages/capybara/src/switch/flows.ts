@@ -152,6 +152,7 @@ export class FlowTable {
   }
 
   #claim(claim: OwnerClaim): boolean {
+    if (!(claim.owner >= 0 && claim.owner < L.MAX_BACKENDS) || !Number.isInteger(claim.owner)) return false;
     if (this.#tables.backendState(claim.owner) === undefined) return false;
     const located = this.#locate(claim);
     const state = pack(claim.epoch, L.PHASE_OWNED | claim.owner);

@@ -30,6 +30,8 @@ export const AT_SWITCH_ADDRESS = 24;
 export const AT_FENCE = 28;
 /** Port for replies of connections without an entry; NONE leaves them to the kernel. */
 export const AT_UPLINK = 32;
+/** {@link FORMAT} once the defaults are written. */
+export const AT_FORMAT = 36;
 /** 16 bytes, of the keyed MAC of control messages. */
 export const AT_HEADER_KEY = 40;
 /** Two sets of seven secret words; see {@link multilinear}. */
@@ -38,6 +40,9 @@ export const AT_HASH_SECOND = 84;
 export const HASH_WORDS = 7;
 /** Virtual addresses in network order; 0 is none. */
 export const AT_ADDRESSES = 112;
+
+/** Which layout this is. */
+export const FORMAT = 1;
 
 // Policies for new connections.
 export const POLICY_MAGLEV = 0;

@@ -64,7 +64,7 @@ export class SwitchTables {
   readonly #maglev: Uint16Array;
 
   /**
-   * @param buffer at least `memoryBytes(geometry)`, zeros or the memory of a switch
+   * @param buffer at least `memoryBytes(geometry)`, zeros, or the memory of a switch: that stays as it is
    * @throws DemiError `ERR_DEMI_ARGUMENT`
    */
   constructor(geometry: L.Geometry, buffer: ArrayBuffer = new ArrayBuffer(L.memoryBytes(geometry))) {
@@ -81,9 +81,11 @@ export class SwitchTables {
     this.#active = new Uint16Array(buffer, L.AT_ACTIVE, L.MAX_BACKENDS);
     this.#schedule = new Uint16Array(buffer, L.AT_SCHEDULE, L.MAX_SCHEDULE);
     this.#maglev = new Uint16Array(buffer, L.AT_MAGLEV, L.MAGLEV_SLOTS);
+    if (this.words[L.AT_FORMAT >> 2] === L.FORMAT) return;
     this.view.setUint32(L.AT_UPLINK, L.NONE, true);
     this.view.setUint32(L.AT_FENCE, 1, true);
     this.rebuild();
+    this.words[L.AT_FORMAT >> 2] = L.FORMAT;
   }
 
   /**

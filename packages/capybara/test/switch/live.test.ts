@@ -2,7 +2,9 @@
 // and nobody on the clients' side gives orders.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { queryXdp } from '@demikernel/ebpf';
 import * as kernel from '@demikernel/native/kernel';
 import { Switch } from '../../src/switch/switch.ts';
 import * as H from '../../src/tcpmig/header.ts';
@@ -13,6 +15,7 @@ const PORT = 8088;
 const BACKENDS = 3;
 const HEADER_KEY = new Uint8Array(16).fill(7);
 const HASH_KEY = new Uint8Array(16).fill(9);
+const MAC = headerMac(HEADER_KEY);
 
 const skip = T.testbedRefusal();
 let bed: T.SwitchTestbed;
@@ -141,14 +144,13 @@ test('ends are seen, and entries age', { skip }, () => {
 
 test('control messages from the clients’ side are dropped and counted', { skip }, () => {
   const [{ fd, backend } = assert.fail()] = open(1);
-  const mac = headerMac(HEADER_KEY);
   const header = new H.MigrationHeader();
   Object.assign(header, keyOf(fd));
   header.stage = H.CLAIM_BACK;
   header.origin = header.sender = backend;
   header.target = (backend + 1) % BACKENDS;
   const bytes = Buffer.alloc(H.HEADER_BYTES);
-  H.writeHeader(header, new DataView(bytes.buffer, bytes.byteOffset), 0, mac);
+  H.writeHeader(header, new DataView(bytes.buffer, bytes.byteOffset), 0, MAC);
   const before = balancer.readCounters().forgedControl;
   const to = [T.SWITCH_ADDRESS, T.VIRTUAL_ADDRESS, T.backendAddress(0)];
   for (const [i, address] of to.entries()) {
@@ -161,54 +163,96 @@ test('control messages from the clients’ side are dropped and counted', { skip
   assert.equal(bed.ask(fd), backend);
 });
 
-test('orders from backends move an entry, and are answered', { skip }, () => {
-  const [{ fd, backend } = assert.fail()] = open(1);
-  const target = (backend + 1) % BACKENDS;
-  const mac = headerMac(HEADER_KEY);
-  const sockets = [backend, target].map(id =>
-    bed.udp(bed.backends[id]!, T.backendAddress(id), H.MIGRATION_PORT, {
+/** What one backend says and hears on the control port. */
+class Agent {
+  readonly id: number;
+  readonly header: H.MigrationHeader;
+  readonly #out: number;
+  readonly #in: number;
+  readonly #bytes: Buffer;
+
+  constructor(id: number) {
+    this.id = id;
+    this.header = new H.MigrationHeader();
+    // One socket hears the switch, the other its peers, whose messages come from their own addresses.
+    const [name, address] = [bed.backends[id]!, T.backendAddress(id)];
+    this.#out = bed.udp(name, address, H.MIGRATION_PORT, {
       address: T.SWITCH_ADDRESS,
       port: H.MIGRATION_PORT,
-    }),
-  );
-  // Messages between hosts come from their own addresses: these sockets take them as well.
-  const listeners = [backend, target].map(id =>
-    bed.udp(bed.backends[id]!, T.VIRTUAL_ADDRESS, 1 + H.MIGRATION_PORT),
-  );
-  assert.equal(listeners.length, 2);
-  const header = new H.MigrationHeader();
-  Object.assign(header, keyOf(fd));
-  header.origin = backend;
-  header.target = target;
-  header.identifierLow = 77;
-  const bytes = Buffer.alloc(H.HEADER_BYTES);
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const send = (from: number, stage: number, sender: number, epoch: number): void => {
-    header.stage = stage;
-    header.sender = sender;
-    header.epoch = epoch;
-    H.writeHeader(header, view, 0, mac);
-    assert.equal(kernel.libc().writeBuffer(sockets[from]!, bytes, bytes.length), bytes.length);
-  };
-  const answer = Buffer.alloc(256);
-  const receive = (at: number): H.MigrationHeader => {
-    assert.ok(T.ready(sockets[at]!, kernel.POLLIN, 3_000_000), 'no answer');
-    const got = kernel.libc().readBuffer(sockets[at]!, answer, answer.length);
+    });
+    this.#in = bed.udp(name, address, H.MIGRATION_PORT);
+    this.#bytes = Buffer.alloc(256);
+  }
+
+  send(stage: number, fields: Partial<H.MigrationHeader>): void {
     const h = new H.MigrationHeader();
-    assert.ok(H.parseHeader(h, new DataView(answer.buffer, answer.byteOffset), 0, got, mac));
+    Object.assign(h, fields);
+    h.stage = stage;
+    h.sender = this.id;
+    const bytes = Buffer.alloc(H.HEADER_BYTES);
+    H.writeHeader(h, new DataView(bytes.buffer, bytes.byteOffset), 0, MAC);
+    assert.equal(kernel.libc().writeBuffer(this.#out, bytes, bytes.length), bytes.length);
+  }
+
+  /** The next message from the switch itself, or from a peer. */
+  receive(from: 'switch' | 'peer'): H.MigrationHeader {
+    const fd = from === 'switch' ? this.#out : this.#in;
+    assert.ok(T.ready(fd, kernel.POLLIN, 3_000_000), `backend ${this.id} hears nothing from the ${from}`);
+    const got = kernel.libc().readBuffer(fd, this.#bytes, this.#bytes.length);
+    const h = new H.MigrationHeader();
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
+    assert.ok(H.parseHeader(h, view, 0, got, MAC));
     return h;
-  };
-  send(0, H.QUERY, backend, 0);
-  const entry = receive(0);
-  assert.equal(entry.verdict, H.VERDICT_ENTRY);
-  assert.equal(entry.entryOwner, backend);
-  send(1, H.COMMIT, target, 0);
-  assert.equal(receive(1).verdict, H.VERDICT_LOST);
-  send(0, H.CLAIM_BACK, backend, 0);
-  const back = receive(0);
-  assert.equal(back.verdict, H.VERDICT_OWNED);
-  assert.equal(back.entryEpoch, 1);
-  assert.equal(bed.ask(fd), backend);
+  }
+}
+
+test('orders from backends move an entry, and are answered', { skip }, () => {
+  const [{ fd, backend } = assert.fail()] = open(1);
+  const other = (backend + 1) % BACKENDS;
+  // The third one takes no new connections: it is not chosen.
+  const third = (backend + 2) % BACKENDS;
+  balancer.setState(third, 'draining');
+  const [origin, target] = [new Agent(backend), new Agent(other)];
+  const about = { ...keyOf(fd), origin: backend, identifierLow: 77 };
+  origin.send(H.QUERY, about);
+  const entry = origin.receive('switch');
+  assert.deepEqual([entry.verdict, entry.entryOwner, entry.entryEpoch], [H.VERDICT_ENTRY, backend, 0]);
+  target.send(H.COMMIT, { ...about, target: other });
+  assert.equal(target.receive('switch').verdict, H.VERDICT_LOST);
+
+  origin.send(H.PREPARE, { ...about, target: H.ANY_BACKEND });
+  const prepare = target.receive('peer');
+  assert.deepEqual([prepare.stage, prepare.target, prepare.identifierLow], [H.PREPARE, other, 77]);
+  const move = { ...about, target: other, epoch: prepare.epoch };
+  target.send(H.PREPARE_ACK, move);
+  assert.equal(origin.receive('peer').stage, H.PREPARE_ACK);
+  assert.equal(balancer.flows.find(keyOf(fd))?.target, other);
+  const { toTarget } = balancer.readCounters();
+  kernel.libc().writeBuffer(fd, Buffer.from('?'), 1);
+  waitFor(() => balancer.readCounters().toTarget > toTarget);
+  target.send(H.COMMIT, move);
+  const won = target.receive('switch');
+  assert.deepEqual([won.verdict, won.entryOwner, won.entryEpoch], [H.VERDICT_OWNED, other, 1]);
+  // A lost verdict is asked for again; the origin comes too late.
+  target.send(H.COMMIT, move);
+  assert.equal(target.receive('switch').verdict, H.VERDICT_OWNED);
+  origin.send(H.CLAIM_BACK, move);
+  assert.equal(origin.receive('switch').verdict, H.VERDICT_LOST);
+
+  // And back again by name, given up by the target.
+  target.send(H.PREPARE, { ...about, origin: other, target: backend });
+  const again = origin.receive('peer');
+  const return_ = { ...about, origin: other, target: backend, epoch: again.epoch };
+  origin.send(H.PREPARE_ACK, return_);
+  assert.equal(target.receive('peer').stage, H.PREPARE_ACK);
+  origin.send(H.RELEASE, return_);
+  const released = origin.receive('switch');
+  assert.deepEqual([released.entryOwner, released.entryEpoch], [other, 2]);
+  // Nobody takes a connection that is not his.
+  origin.send(H.PREPARE, { ...about, target: other });
+  const refused = origin.receive('switch');
+  assert.deepEqual([refused.stage, refused.verdict], [H.REJECT, H.REASON_NOT_OWNER]);
+  balancer.setState(third, 'active');
 });
 
 test('a restarted switch waits for its backends before it sends packets astray', { skip }, () => {
@@ -241,6 +285,23 @@ test('closing leaves nothing behind, and a second program is refused by name', {
       code: 'ERR_DEMI_ARGUMENT',
     },
   );
+});
+
+test('a switch that is killed leaves its devices free', { skip }, async () => {
+  balancer.close();
+  const script = new URL('./holder.js', import.meta.url).pathname;
+  const child = kernel.spawnInNamespace(bed.switch, process.execPath, [script, 'sc0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+  assert.equal(line.toString(), 'attached\n');
+  const programOf = (): number =>
+    kernel.runInNamespace(bed.switch, () => queryXdp(kernel.linkIndex('sc0')).programId);
+  assert.notEqual(programOf(), 0);
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  waitFor(() => programOf() === 0);
+  balancer = kernel.runInNamespace(bed.switch, () => newSwitch());
 });
 
 function waitFor(condition: () => boolean): void {

@@ -135,6 +135,7 @@ export class SwitchTestbed {
     this.#closing.push(() => kernel.closeDescriptor(fd));
     const name = new kernel.SocketAddress();
     name.setIpv4(addressNumber(address), port);
+    assert.equal(kernel.setSocketOption(fd, kernel.SOL_SOCKET, kernel.SO_REUSEADDR, 1), 0);
     assert.equal(kernel.bindSocket(fd, name), 0);
     if (to !== undefined) {
       name.setIpv4(addressNumber(to.address), to.port);
