@@ -7,6 +7,7 @@ import { type Command, UsageError } from './command.ts';
 /** Loaded when asked for, so that `--help` needs neither Linux nor native code. */
 const COMMANDS: Record<string, () => Promise<Command>> = {
   devices: async () => (await import('./devices.ts')).devices,
+  calibrate: async () => (await import('./calibrate.ts')).calibrateCommand,
   echo: async () => (await import('./echo.ts')).echo,
   capture: async () => (await import('./capture.ts')).captureCommand,
   top: async () => (await import('./top.ts')).top,

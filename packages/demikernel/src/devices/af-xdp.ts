@@ -34,6 +34,13 @@ const COMPLETION_BURST = 256;
 /** How long `close` waits for frames under way. */
 const DRAIN_MS = 50;
 
+const DEFAULT_SLOT_BYTES = 2048;
+
+/** Largest IP packet that the kernel puts into one slot. */
+export function slotMtuBytes(slotSizeBytes: number = DEFAULT_SLOT_BYTES): number {
+  return slotSizeBytes - XDP_PACKET_HEADROOM_BYTES - ETHERNET_HEADER_BYTES;
+}
+
 export interface AfXdpDeviceOptions {
   /** Name of the interface, for messages and metrics. */
   name: string;
@@ -113,7 +120,7 @@ export class AfXdpDevice implements PacketDevice {
    * @throws DemiError as `AfXdpSocket` and `mapRegion`
    */
   constructor(options: AfXdpDeviceOptions) {
-    const { sharedWith, slotSizeBytes = 2048, ringEntries = 2048, slots = 8192 } = options;
+    const { sharedWith, slotSizeBytes = DEFAULT_SLOT_BYTES, ringEntries = 2048, slots = 8192 } = options;
     const region =
       sharedWith?.pool.region ?? mapRegion({ lengthBytes: slots * slotSizeBytes, populate: true });
     const pool =
@@ -146,8 +153,9 @@ export class AfXdpDevice implements PacketDevice {
     this.name = options.name;
     this.macAddress = options.macAddress;
     const interfaceMtuBytes = options.interfaceMtuBytes ?? 1500;
-    const slotMtuBytes = pool.slotSizeBytes - XDP_PACKET_HEADROOM_BYTES - ETHERNET_HEADER_BYTES;
-    this.mtuBytes = socket.multiBuffer ? interfaceMtuBytes : Math.min(interfaceMtuBytes, slotMtuBytes);
+    this.mtuBytes = socket.multiBuffer
+      ? interfaceMtuBytes
+      : Math.min(interfaceMtuBytes, slotMtuBytes(pool.slotSizeBytes));
     this.pool = pool;
     this.segmentLimit = socket.multiBuffer
       ? Math.min(options.segmentLimit ?? MAX_FRAME_SEGMENTS, MAX_FRAME_SEGMENTS)

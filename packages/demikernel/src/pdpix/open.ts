@@ -8,6 +8,7 @@ import type { CatmemOptions } from '../liboses/catmem/catmem.ts';
 import type { CatnapOptions } from '../liboses/catnap/catnap.ts';
 import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
 import type { LogSettings } from '../log/settings.ts';
+import { type DeviceIdentity, softwareDevice } from '../runtime/device-identity.ts';
 import type { LibraryOs } from '../runtime/library-os.ts';
 import { Metrics, metricsBytes } from '../runtime/metrics.ts';
 import { MonotonicClock } from '../runtime/monotonic-clock.ts';
@@ -16,6 +17,12 @@ import { SystemRandom } from '../runtime/random.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Storage } from '../runtime/segment-store.ts';
 import { SystemWaiter } from '../runtime/waiter.ts';
+import {
+  type CalibratedThreshold,
+  calibrationPath,
+  readCalibration,
+  thresholdFor,
+} from './calibration-file.ts';
 import { Demikernel } from './demikernel.ts';
 
 /** What every library OS takes. */
@@ -30,6 +37,13 @@ export interface CommonOptions {
   queues?: number;
   /** Poison freed memory and name stale slices; slow. Default: whether `DEMIKERNEL_DEBUG` is `memory`. */
   debugMemory?: boolean;
+  /**
+   * Values of at least so many bytes are better sent by reference than copied; 0 always refers, Infinity always copies. Default: what
+   * `demikernel calibrate` has measured for this device on this machine, else what the library OS says.
+   */
+  copyThresholdBytes?: number;
+  /** File with what was measured; `off`: none. Default: `DEMIKERNEL_CALIBRATION`, else the user's. */
+  calibration?: string;
   /** Logs beside the network: which library OS keeps them, and what it needs. */
   storage?: StorageOptions;
 }
@@ -66,12 +80,18 @@ export const METRICS_NAME = 'demikernel-metrics';
  *   and what the library OS says of its options
  */
 export async function open(options: OpenOptions): Promise<Demikernel> {
-  const { operations, queues = 16384 } = options;
+  const { operations, queues = 16384, copyThresholdBytes } = options;
+  if (copyThresholdBytes !== undefined && !(copyThresholdBytes >= 0))
+    throw new DemiError('ERR_DEMI_OPTION', `copyThresholdBytes: ${copyThresholdBytes} is no number of bytes`);
+  const calibrated = calibratedThresholds(options);
   const clock = new MonotonicClock();
   const metrics = sharedMetrics(options.libos, queues);
   const runtime = new Runtime({ clock, random: new SystemRandom(), operations, queues, metrics });
   const debugMemory = options.debugMemory ?? process.env['DEMIKERNEL_DEBUG'] === 'memory';
-  const network = await create(runtime, { ...options, debugMemory });
+  const network = await create(runtime, { ...options, debugMemory }, calibrated);
+  const threshold =
+    copyThresholdBytes ?? calibrated(network.identity ?? softwareDevice(network.name))?.copyThresholdBytes;
+  if (threshold !== undefined) network.pool.copyThresholdBytes = threshold;
   const libraryOs = options.storage === undefined ? network : await withStorage(network, options.storage);
   return new Demikernel(libraryOs, {
     mode: options.wait,
@@ -80,12 +100,28 @@ export async function open(options: OpenOptions): Promise<Demikernel> {
   });
 }
 
-async function create(runtime: Runtime, options: OpenOptions): Promise<LibraryOs> {
+type Calibrated = (device: DeviceIdentity) => CalibratedThreshold | undefined;
+
+/** Looks thresholds up in the file, which is read once. One that cannot be read is a warning, not a failure. */
+function calibratedThresholds(options: CommonOptions): Calibrated {
+  const path = options.calibration ?? calibrationPath();
+  if (path === undefined || path === 'off') return () => undefined;
+  const calibration = readCalibration(path);
+  if (calibration.problem !== '')
+    process.emitWarning(`${calibration.problem}: going on without calibration`, 'DemikernelNotice');
+  return device => thresholdFor(calibration, device);
+}
+
+async function create(runtime: Runtime, options: OpenOptions, calibrated: Calibrated): Promise<LibraryOs> {
   switch (options.libos) {
     case 'catnap':
       return (await import('../liboses/catnap/catnap.ts')).createCatnap(runtime, options);
     case 'catpowder':
-      return (await import('../liboses/catpowder/catpowder.ts')).createCatpowder(runtime, options);
+      return (await import('../liboses/catpowder/catpowder.ts')).createCatpowder(
+        runtime,
+        options,
+        device => calibrated(device)?.descriptorThresholdBytes,
+      );
     case 'catmem':
       return (await import('../liboses/catmem/catmem.ts')).createCatmem(runtime, options);
     case 'catcollar':

@@ -1,6 +1,7 @@
 // The seam between PDPIX and the library OSes: what each of them must provide.
 
 import type { SlotPool } from '@demikernel/memory';
+import type { DeviceIdentity } from './device-identity.ts';
 import type { Operation } from './operation.ts';
 import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
@@ -34,6 +35,8 @@ export interface LibraryOs {
   readonly runtime: Runtime;
   /** Where `alloc` takes its memory from. */
   readonly pool: SlotPool;
+  /** Which device this is, where the name does not say it all: what calibrated thresholds are looked up by. */
+  readonly identity?: DeviceIdentity;
   /** Bytes per slice that `alloc` should hand out, so that one slice fills one packet. */
   readonly sliceBytes: number;
   /** Whether there are sockets of type `message`; others are never asked for one. */

@@ -5,7 +5,7 @@ import { RedirectToSocket, XdpLink } from '@demikernel/ebpf';
 import { DemiError } from '@demikernel/memory';
 import { EBUSY, EINVAL, libc } from '@demikernel/native/kernel';
 import { AfPacketDevice } from '../../devices/af-packet.ts';
-import { AfXdpDevice, type AfXdpDeviceOptions } from '../../devices/af-xdp.ts';
+import { AfXdpDevice, type AfXdpDeviceOptions, slotMtuBytes } from '../../devices/af-xdp.ts';
 import { AfXdpQueues } from '../../devices/af-xdp-queues.ts';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
 import { formatIpv4 } from '../../runtime/socket-address.ts';
@@ -15,6 +15,8 @@ import { type HostInterface, quietly } from './host-interface.ts';
 const BUSY_RETRIES = 60;
 const BUSY_RETRY_MS = 5;
 const VETH = 'veth';
+/** More than any frame has. */
+const MOST_BYTES = 1 << 16;
 
 export interface AttachOptions {
   host: HostInterface;
@@ -29,6 +31,8 @@ export interface AttachOptions {
   mtuBytes?: number;
   transmitChecksum?: 'none' | 'offload' | 'software';
   xdpMode?: 'auto' | 'copy' | 'zero-copy';
+  /** As {@link AfXdpDeviceOptions.copyThresholdBytes}; a finite one lets frames have several descriptors. */
+  descriptorThresholdBytes?: number;
   debugMemory?: boolean;
 }
 
@@ -136,14 +140,23 @@ function attachXdp(options: AttachOptions): Attachment {
 function openDevice(options: AttachOptions, xdpMode: 'native' | 'generic'): AfXdpDevice | AfXdpQueues {
   const { host, queue } = options;
   const veth = host.driver === VETH;
+  const gathers =
+    options.descriptorThresholdBytes !== undefined && options.descriptorThresholdBytes < MOST_BYTES;
   const wanted: AfXdpDeviceOptions = {
     name: host.link.name,
     interfaceIndex: host.link.index,
     macAddress: host.macAddress,
-    interfaceMtuBytes: Math.min(options.mtuBytes ?? host.link.mtuBytes, host.link.mtuBytes),
+    // However many descriptors a frame may have: the stack receives, and copies, into one slot.
+    interfaceMtuBytes: Math.min(
+      options.mtuBytes ?? host.link.mtuBytes,
+      host.link.mtuBytes,
+      gathers ? slotMtuBytes(options.slotSizeBytes) : MOST_BYTES,
+    ),
     slots: options.slots,
     slotSizeBytes: options.slotSizeBytes,
     mode: options.xdpMode,
+    multiBuffer: gathers,
+    copyThresholdBytes: gathers ? options.descriptorThresholdBytes : undefined,
     // A veth hands frames to a kernel on this machine, which takes the checksum as read.
     transmitChecksum: options.transmitChecksum ?? (veth ? 'offload' : 'none'),
     // The same the other way round; and in generic mode (bridges, taps) the kernel's own packets come as they are.

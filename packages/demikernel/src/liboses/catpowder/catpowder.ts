@@ -9,6 +9,7 @@ import type { ArpOptions } from '../../inetstack/arp/arp.ts';
 import { NetworkStack } from '../../inetstack/network-stack.ts';
 import type { TcpOptions } from '../../inetstack/tcp/tcp-configuration.ts';
 import type { UdpOptions } from '../../inetstack/udp/udp-layer.ts';
+import type { DeviceIdentity } from '../../runtime/device-identity.ts';
 import type { LibraryOs, SocketType } from '../../runtime/library-os.ts';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
 import type { Queue } from '../../runtime/queue.ts';
@@ -59,6 +60,11 @@ export interface CatpowderOptions {
   onNotice?: (notice: string) => void;
   /** File that every frame, both ways, is written to as pcapng. Slow. */
   capture?: string;
+  /**
+   * AF_XDP: pieces of a frame of at least so many bytes get a descriptor of their own, shorter ones are copied behind the headers;
+   * 0 and Infinity are allowed. Default: as calibrated, else Infinity.
+   */
+  descriptorThresholdBytes?: number;
   tcp?: TcpOptions;
   udp?: UdpOptions;
   arp?: ArpOptions;
@@ -75,6 +81,7 @@ export class Catpowder implements LibraryOs {
   readonly descriptors: readonly number[];
   readonly stack: NetworkStack;
   readonly device: PacketDevice;
+  readonly identity: DeviceIdentity;
   readonly attachment: Attachment;
   readonly mode: 'address' | 'ports';
   /** Our IPv4 address, int32. */
@@ -95,6 +102,7 @@ export class Catpowder implements LibraryOs {
     this.descriptors = device.descriptors;
     this.stack = parts.stack;
     this.device = device;
+    this.identity = parts.device;
     this.attachment = attachment;
     this.mode = identity.mode;
     this.address = identity.address;
@@ -130,6 +138,7 @@ export class Catpowder implements LibraryOs {
 
 interface CatpowderParts {
   attachment: Attachment;
+  device: DeviceIdentity;
   identity: Identity;
   stack: NetworkStack;
   /** Everything to be closed, last one first. */
@@ -142,15 +151,31 @@ interface CatpowderParts {
  *
  * @throws DemiError `ERR_DEMI_INTERFACE` for an interface that cannot be used, `ERR_DEMI_ADDRESS`, and as `attach`:
  *   `ERR_DEMI_PERMISSION` names the missing capabilities, `ERR_DEMI_EBPF_BUSY` who holds the interface
+ * @param calibrated the descriptor threshold that was measured for a device
  */
-export function createCatpowder(runtime: Runtime, options: CatpowderOptions): Catpowder {
+export function createCatpowder(
+  runtime: Runtime,
+  options: CatpowderOptions,
+  calibrated: (device: DeviceIdentity) => number | undefined = () => undefined,
+): Catpowder {
   const { namespace } = options;
   const inside = <T>(action: () => T): T =>
     namespace === undefined ? action() : runInNamespace(namespace, action);
   return inside(() => {
     const host = readHostInterface(options.interface);
     const identity = identify(options, host);
-    const attachment = attach(attachOptions(options, host, identity));
+    const device: DeviceIdentity = {
+      libos: 'catpowder',
+      device: 'af-xdp',
+      interface: options.interface,
+      driver: host.driver,
+    };
+    const threshold = options.descriptorThresholdBytes ?? calibrated(device);
+    const attachment = attach({
+      ...attachOptions(options, host, identity),
+      descriptorThresholdBytes: threshold,
+    });
+    if (attachment.redirect === undefined) device.device = 'af-packet';
     const opened: { close(): void }[] = [attachment];
     try {
       const shared = identity.mode === 'ports';
@@ -181,7 +206,7 @@ export function createCatpowder(runtime: Runtime, options: CatpowderOptions): Ca
       if (report !== undefined && report.advice !== '') notices.push(report.advice);
       const tell = options.onNotice ?? (notice => process.emitWarning(notice, 'DemikernelNotice'));
       for (const notice of notices) tell(notice);
-      return new Catpowder(runtime, { attachment, identity, stack, opened, notices });
+      return new Catpowder(runtime, { attachment, device, identity, stack, opened, notices });
     } catch (error) {
       for (const part of opened.reverse()) part.close();
       throw error;
