@@ -3,13 +3,11 @@
 import type { ScatterGatherArray } from '@demikernel/memory';
 import type { QueueToken } from 'demikernel';
 import type { ClientState } from './client-state.ts';
+import type { Connected } from './connection-table.ts';
 
-export class Connection {
+export class Connection implements Connected {
   readonly qd: number;
   readonly client: ClientState;
-  /**
-   * The last pop and push: a descriptor is used again, so a result may come that was meant for the connection before.
-   */
   popToken: QueueToken;
   pushToken: QueueToken;
   /** Operations under way. */

@@ -6,6 +6,7 @@ import {
   type AddressLike,
   type Demikernel,
   OP_ACCEPT,
+  OP_POP,
   type QueueToken,
   type Result,
   type SocketAddress,
@@ -14,6 +15,7 @@ import {
 import { ClientState } from './client-state.ts';
 import { Commands } from './commands.ts';
 import { Connection } from './connection.ts';
+import { ConnectionTable } from './connection-table.ts';
 import { ExpiryClock } from './expiry-clock.ts';
 import { DEFAULT_LIMITS, type KvLimits, REPLY_BYTES } from './limits.ts';
 import { Output } from './output.ts';
@@ -50,9 +52,7 @@ export class KvServer implements ServiceFacts {
   private readonly pool: SlotPool;
   private readonly sliceBytes: number;
   private readonly spare: Region;
-  /** By descriptor of the socket. */
-  private readonly connections: (Connection | undefined)[];
-  private open: number;
+  private readonly connections: ConnectionTable<Connection>;
   private readonly clock: ExpiryClock;
   /** Descriptor of the log, or -1; and whose changes a push to it holds. */
   private readonly logQd: number;
@@ -73,8 +73,7 @@ export class KvServer implements ServiceFacts {
     this.accepted = 0;
     this.turnedAway = 0;
     this.starved = 0;
-    this.connections = [];
-    this.open = 0;
+    this.connections = new ConnectionTable();
     this.logged = new Map();
     this.pausedConnections = [];
     this.set = os.waitSet();
@@ -131,7 +130,7 @@ export class KvServer implements ServiceFacts {
   }
 
   get clients(): number {
-    return this.open;
+    return this.connections.count;
   }
 
   get commands(): number {
@@ -143,7 +142,7 @@ export class KvServer implements ServiceFacts {
   }
 
   clientList(): readonly ClientState[] {
-    return this.connections.flatMap(each => (each === undefined ? [] : [each.client]));
+    return this.connections.all().map(each => each.client);
   }
 
   // ---- what has happened ----
@@ -158,11 +157,10 @@ export class KvServer implements ServiceFacts {
       this.durable(result);
       return;
     }
-    const connection = this.connections[qd];
-    if (connection === undefined) result.array?.free();
-    else if (result.token === connection.popToken) this.popped(connection, result);
-    else if (result.token === connection.pushToken) this.pushed(connection, result);
-    else result.array?.free();
+    const connection = this.connections.ownerOf(result);
+    if (connection === undefined) return;
+    if (opcode === OP_POP) this.popped(connection, result);
+    else this.pushed(connection, result);
   }
 
   private acceptResult(result: Result): void {
@@ -170,7 +168,7 @@ export class KvServer implements ServiceFacts {
     if (errno === 0) {
       this.accepted++;
       this.os.setsockopt(acceptedQd, 'noDelay', true);
-      if (this.open >= this.store.limits.clients) this.turnAway(acceptedQd);
+      if (this.connections.count >= this.store.limits.clients) this.turnAway(acceptedQd);
       else {
         const connection = this.connect(acceptedQd, String(address));
         this.goOn(connection);
@@ -185,9 +183,7 @@ export class KvServer implements ServiceFacts {
     const client = new ClientState(this.accepted, new RespParser(this.store), output(), journal);
     client.address = address;
     const connection = new Connection(qd, client);
-    while (this.connections.length <= qd) this.connections.push(undefined);
-    this.connections[qd] = connection;
-    this.open++;
+    this.connections.add(connection);
     return connection;
   }
 
@@ -351,8 +347,7 @@ export class KvServer implements ServiceFacts {
   private forget(connection: Connection): void {
     const { client } = connection;
     connection.closed = true;
-    this.connections[connection.qd] = undefined;
-    this.open--;
+    this.connections.remove(connection);
     client.parser.close();
     client.out.drop();
     client.journal?.drop();
@@ -375,7 +370,7 @@ export class KvServer implements ServiceFacts {
 
   /** Gives the memory of values and of what is under way back. */
   private close(): void {
-    for (const connection of this.connections) if (connection !== undefined) this.forget(connection);
+    for (const connection of this.connections.all()) this.forget(connection);
     this.store.clear();
   }
 }

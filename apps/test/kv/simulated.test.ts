@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { type Coroutine, type Coroutines, coroutines, type Demikernel } from 'demikernel';
 import { MemoryDisk, MemoryStorage, openSimulated, SeededRandom, SimulatedWorld } from 'demikernel/simulator';
 import { KvServer, type KvServerOptions } from '../../src/kv/server.ts';
+import { leaveNothing } from './leave.ts';
 import { encode } from './raw-client.ts';
 
 const LINK = { delayUs: 20, jitterUs: 10, lossRate: 0.02, duplicateRate: 0.01, reorderRate: 0.02 };
@@ -28,15 +29,6 @@ function settle(seed: number, options: Partial<KvServerOptions> = {}, disk?: Mem
   const before = host.afterPoll;
   host.afterPoll = () => (before?.() ?? 0) + server.serveReady();
   return { world, near, far, server };
-}
-
-function leave({ far, near }: Town): void {
-  for (const os of [near, far]) {
-    os.shutDown();
-    const { pool, runtime } = os.libraryOs;
-    assert.equal(pool.freeSlots, pool.slotCount, 'slots are missing');
-    assert.equal(runtime.queues.liveCount, 0, 'queues are left');
-  }
 }
 
 /** Sends bytes, and takes the answer until it has the length of what is expected, or is another. */
@@ -99,7 +91,7 @@ describe('kv, simulated', () => {
       runClients(town, 6, 60);
       assert.equal(town.server.store.size, 6 * 8);
       assert.equal(town.server.starved, 0);
-      leave(town);
+      leaveNothing(town.far, town.near);
     });
   }
 
@@ -107,14 +99,14 @@ describe('kv, simulated', () => {
     const disk = new MemoryDisk({ random: new SeededRandom(5), segmentBytes: 4 << 20, latencyPolls: 20 });
     const first = settle(4, { appendOnly: 'kv' }, disk);
     runClients(first, 3, 40);
-    leave(first);
+    leaveNothing(first.far, first.near);
     const second = settle(5, { appendOnly: 'kv' }, disk);
     assert.equal(second.server.store.size, 3 * 8);
     const co = coroutines(second.far);
     const task = co.spawn(() => converse(co, encode(['GET', 'count 2']), '$2\r\n40\r\n'));
     assert.ok(second.world.run(() => task.done));
     assert.equal(task.value, '$2\r\n40\r\n');
-    leave(second);
+    leaveNothing(second.far, second.near);
   });
 
   test('a client that does not read is not read from, and holds a bounded number of slots', () => {
@@ -138,6 +130,6 @@ describe('kv, simulated', () => {
     assert.equal(other.value, '+PONG\r\n');
     far.close(qd);
     assert.ok(world.run(() => connecting.done));
-    leave(town);
+    leaveNothing(town.far, town.near);
   });
 });

@@ -4,17 +4,17 @@
 import { Deframer } from '@demikernel/cornflakes';
 import type { ScatterGatherArray } from '@demikernel/memory';
 import type { QueueToken } from 'demikernel';
+import type { Connected } from '../connection-table.ts';
 import type { Outbox } from './outbox.ts';
 import { MAX_MESSAGE_BYTES } from './protocol.ts';
 
-export class ObjectConnection {
+export class ObjectConnection implements Connected {
   readonly qd: number;
   readonly outbox: Outbox;
   /** Cuts a stream into messages; `undefined` where messages arrive whole. */
   readonly deframer: Deframer | undefined;
   /** A message that has arrived whole and is still to be answered. */
   message: ScatterGatherArray | undefined;
-  /** The last pop and push: a descriptor is used again, so a result may come that was meant for the connection before. */
   popToken: QueueToken;
   pushToken: QueueToken;
   popping: boolean;

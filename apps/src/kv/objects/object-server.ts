@@ -12,6 +12,7 @@ import {
   type SocketType,
   type WaitSet,
 } from 'demikernel';
+import { ConnectionTable } from '../connection-table.ts';
 import type { Codec } from './messages.ts';
 import { ObjectConnection } from './object-connection.ts';
 import { ObjectService } from './object-service.ts';
@@ -54,9 +55,7 @@ export class ObjectServer {
   private readonly clients: number;
   private readonly listeningQd: number;
   private readonly set: WaitSet;
-  /** By descriptor of the socket. */
-  private readonly connections: (ObjectConnection | undefined)[];
-  private open: number;
+  private readonly connections: ConnectionTable<ObjectConnection>;
   /** Connections that wait for slots. */
   private readonly paused: ObjectConnection[];
   /** When slots began to be missing, as the clock's `micros32`. */
@@ -80,8 +79,7 @@ export class ObjectServer {
     this.turnedAway = 0;
     this.starved = 0;
     this.unsent = 0;
-    this.connections = [];
-    this.open = 0;
+    this.connections = new ConnectionTable();
     this.paused = [];
     this.pausedSince32 = 0;
     this.datagramBox = new Outbox(pool, sliceBytes, false);
@@ -134,18 +132,17 @@ export class ObjectServer {
       else this.datagramSent(result);
       return;
     }
-    const connection = this.connections[qd];
-    if (connection === undefined) result.array?.free();
-    else if (result.token === connection.popToken) this.popped(connection, result);
-    else if (result.token === connection.pushToken) this.pushed(connection, result);
-    else result.array?.free();
+    const connection = this.connections.ownerOf(result);
+    if (connection === undefined) return;
+    if (opcode === OP_POP) this.popped(connection, result);
+    else this.pushed(connection, result);
   }
 
   private acceptResult(result: Result): void {
     const { acceptedQd, errno } = result;
     if (errno === 0) {
       this.accepted++;
-      if (this.open >= this.clients) {
+      if (this.connections.count >= this.clients) {
         this.turnedAway++;
         this.os.close(acceptedQd);
       } else this.connect(acceptedQd);
@@ -158,9 +155,7 @@ export class ObjectServer {
     if (isStream) this.os.setsockopt(qd, 'noDelay', true);
     const { pool, sliceBytes } = this.os.libraryOs;
     const connection = new ObjectConnection(qd, new Outbox(pool, sliceBytes, isStream), isStream);
-    while (this.connections.length <= qd) this.connections.push(undefined);
-    this.connections[qd] = connection;
-    this.open++;
+    this.connections.add(connection);
     this.receiveFrom(connection);
   }
 
@@ -278,8 +273,8 @@ export class ObjectServer {
   /** Ends the connection that holds most of a message that is not whole. */
   private endLargest(): void {
     let largest: ObjectConnection | undefined;
-    for (const connection of this.connections) {
-      if (connection === undefined || connection.heldBytes === 0) continue;
+    for (const connection of this.connections.all()) {
+      if (connection.heldBytes === 0) continue;
       if (largest === undefined || connection.heldBytes > largest.heldBytes) largest = connection;
     }
     if (largest === undefined) return;
@@ -291,8 +286,7 @@ export class ObjectServer {
   private end(connection: ObjectConnection): void {
     if (connection.closed) return;
     connection.drop();
-    this.connections[connection.qd] = undefined;
-    this.open--;
+    this.connections.remove(connection);
     this.os.close(connection.qd);
   }
 
@@ -329,7 +323,7 @@ export class ObjectServer {
 
   /** Gives the memory back. */
   private close(): void {
-    for (const connection of this.connections) connection?.drop();
+    for (const connection of this.connections.all()) connection.drop();
     this.datagramBox.drop();
     this.service.done();
     this.store.close();

@@ -1,11 +1,11 @@
 // A server of the object protocol and a host for its clients, simulated.
 
-import assert from 'node:assert/strict';
 import { type Coroutines, coroutines, type Demikernel, type SocketType } from 'demikernel';
 import { openSimulated, SimulatedWorld } from 'demikernel/simulator';
 import { loadCodec } from '../../../src/kv/objects/codecs.ts';
 import { ObjectServer } from '../../../src/kv/objects/object-server.ts';
 import type { ObjectProtocol } from '../../../src/kv/objects/protocol.ts';
+import { leaveNothing } from '../leave.ts';
 
 const LOSSY = { delayUs: 20, jitterUs: 10, lossRate: 0.02, duplicateRate: 0.01, reorderRate: 0.02 };
 export const ADDRESS = '10.0.0.1:7000';
@@ -37,10 +37,5 @@ export async function settle(
 }
 
 export function leave({ far, near }: Town): void {
-  for (const os of [near, far]) {
-    os.shutDown();
-    const { pool, runtime } = os.libraryOs;
-    assert.equal(pool.freeSlots, pool.slotCount, 'slots are missing');
-    assert.equal(runtime.queues.liveCount, 0, 'queues are left');
-  }
+  leaveNothing(far, near);
 }
