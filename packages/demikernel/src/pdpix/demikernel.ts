@@ -186,17 +186,30 @@ export class Demikernel {
    */
   push(qd: number, payload: Payload, flags = 0): QueueToken {
     const queue = this.queueOf(qd);
-    const array = this.arrayOf(payload);
+    if (queue.direct && payload instanceof ScatterGatherArray && payload.live) {
+      return this.pushDirect(queue, qd, payload, flags);
+    }
+    const array = this.arrayOf(queue, payload);
     const operation = this.issuePush(qd, array);
     operation.flags = flags;
     return this.start(queue, operation, array);
+  }
+
+  private pushDirect(queue: Queue, qd: number, array: ScatterGatherArray, flags: number): QueueToken {
+    const operation = this.issue(OP_PUSH, qd);
+    operation.flags = flags;
+    const taken = queue.pushDirect(array, flags);
+    if (taken < 0) return this.start(queue, operation, this.arrayOf(queue, array));
+    operation.doneBytes = taken;
+    this.libraryOs.runtime.operations.complete(operation, 0);
+    return operation.token;
   }
 
   /** Sends a datagram to `address`. */
   pushTo(qd: number, payload: Payload, address: AddressLike): QueueToken {
     const queue = this.queueOf(qd);
     const remote = addressOf(address);
-    const array = this.arrayOf(payload);
+    const array = this.arrayOf(queue, payload);
     const operation = this.issuePush(qd, array);
     operation.flags = PUSH_TO;
     operation.address.copyFrom(remote);
@@ -204,10 +217,11 @@ export class Demikernel {
   }
 
   // What can throw comes before the operation is issued: nobody would know the token of one left behind.
-  private arrayOf(payload: Payload): ScatterGatherArray | undefined {
-    return payload instanceof ScatterGatherArray && payload.pool === this.pool
+  private arrayOf(queue: Queue, payload: Payload): ScatterGatherArray | undefined {
+    return payload instanceof ScatterGatherArray &&
+      (payload.pool === this.pool || (queue.direct && payload.pool.lender !== undefined))
       ? payload.share()
-      : this.gather(payload);
+      : this.gather(queue, payload);
   }
 
   private issuePush(qd: number, array: ScatterGatherArray | undefined): Operation {
@@ -231,10 +245,11 @@ export class Demikernel {
   }
 
   /** An array of this pool over, or with a copy of, a payload; `undefined` when the pool is empty. */
-  private gather(payload: Payload): ScatterGatherArray | undefined {
+  private gather(queue: Queue, payload: Payload): ScatterGatherArray | undefined {
     if (payload instanceof Uint8Array) return this.gatherBytes(payload);
     if (payload instanceof Slice) {
-      if (payload.pool !== this.pool) return this.gatherBytes(payload.bytes());
+      const asItIs = payload.pool === this.pool || (queue.direct && payload.pool.lender !== undefined);
+      if (!asItIs) return this.gatherBytes(payload.bytes());
       const array = this.pool.array();
       array.append(payload.share());
       return array;

@@ -1,6 +1,6 @@
 // Queues: what a queue descriptor stands for. Every library OS brings its own; the table and the contract are here.
 
-import { DemiError } from '@demikernel/memory';
+import { DemiError, type ScatterGatherArray } from '@demikernel/memory';
 import { EOPNOTSUPP } from './errno.ts';
 import type { Operation } from './operation.ts';
 import type { SocketAddress } from './socket-address.ts';
@@ -36,9 +36,12 @@ export type SocketOptionName = keyof SocketOptions;
  */
 export abstract class Queue {
   qd: number;
+  /** Whether it takes the application's arrays as they are, of lent memory too: it is asked by `pushDirect` first. */
+  direct: boolean;
 
   constructor() {
     this.qd = -1;
+    this.direct = false;
   }
 
   abstract readonly localAddress: SocketAddress;
@@ -59,6 +62,14 @@ export abstract class Queue {
   abstract close(): void;
   abstract getOption(name: SocketOptionName): number | boolean | undefined;
   abstract setOption(name: SocketOptionName, value: number | boolean): number;
+
+  /**
+   * Sends all of an array that stays the caller's, taking references of its own. Returns the bytes, or -1 when that cannot be
+   * done at once: then `push` is called, with an array of lent memory if `direct`.
+   */
+  pushDirect(_array: ScatterGatherArray, _flags: number): number {
+    return -1;
+  }
 
   /** Logs: where the next pop reads. */
   seek(_position: number): number {

@@ -5,7 +5,7 @@
 //
 // ```
 //   0     state of this side    wants    window in bytes               one cache line that hardly ever changes
-//   128   descriptors: capacity x { id, offset, length, flags | lap }
+//   128   descriptors: capacity x { id | id of the peer's << 16, offset, length, flags | lap }
 //   …     ids given back: capacity x { id << 1 | lap }
 // ```
 //
@@ -30,6 +30,13 @@ export const STATE_RESET = 4;
 export const FLAG_MORE = 1;
 /** Says, together with the lap, whether a descriptor is there. */
 export const FLAG_LAP = 2;
+/**
+ * The bytes are the reader's own, lent to the writer before: the upper half of the id names them. They lie in the reader's
+ * memory, and are not given back until the descriptor's own id has come back.
+ */
+export const FLAG_YOURS = 4;
+/** Bits of a descriptor's first word that are its own id. */
+export const ID_BITS = 16;
 /** The same of an id given back. */
 export const RETURN_LAP = 1;
 

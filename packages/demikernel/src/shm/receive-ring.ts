@@ -8,15 +8,18 @@ import {
   DESCRIPTORS,
   FLAG_LAP,
   FLAG_MORE,
+  FLAG_YOURS,
+  ID_BITS,
   RETURN_LAP,
   returnedAt,
   STATE,
   WINDOW_BYTES,
 } from './layout.ts';
-import type { RingPlace } from './send-ring.ts';
+import type { RingPlace, SendRing } from './send-ring.ts';
 
 /** No flags are negative. */
 const UNKNOWN = -1;
+const ID_MASK = (1 << ID_BITS) - 1;
 
 /** Told when there is something to publish. */
 export interface ReturnListener {
@@ -29,6 +32,8 @@ export interface ReceiveRingOptions {
   /** Name stale slices, at a price. */
   debug?: boolean;
   listener: ReturnListener;
+  /** What the peer may send back to us. */
+  sender: SendRing;
 }
 
 /**
@@ -46,6 +51,8 @@ export class ReceiveRing implements SlotLender {
   violated: boolean;
   /** Whether the message of the last slice goes on. */
   more: boolean;
+  /** Ids that the peer has not been shown to be free again. */
+  unpublished: number;
   private words: Int32Array;
   private readonly capacity: number;
   private readonly mask: number;
@@ -54,6 +61,7 @@ export class ReceiveRing implements SlotLender {
   private readonly returnsAt: number;
   private readonly regionBytes: number;
   private readonly listener: ReturnListener;
+  private readonly sender: SendRing;
   /** Descriptors taken out. */
   private received: number;
   /** Our copy of the next one's flags, once it is there; or {@link UNKNOWN}. */
@@ -79,6 +87,7 @@ export class ReceiveRing implements SlotLender {
     this.lent = 0;
     this.violated = false;
     this.more = false;
+    this.unpublished = 0;
     this.words = place.words;
     this.capacity = capacity;
     this.mask = capacity - 1;
@@ -87,6 +96,8 @@ export class ReceiveRing implements SlotLender {
     this.returnsAt = place.ownAt + returnedAt(capacity);
     this.regionBytes = region.lengthBytes;
     this.listener = options.listener;
+    this.sender = options.sender;
+    this.sender.sendBackFrom(this.pool);
     this.received = 0;
     this.nextFlags = UNKNOWN;
     this.returned = 0;
@@ -105,7 +116,7 @@ export class ReceiveRing implements SlotLender {
     const flags = Atomics.load(this.words, at + DESCRIPTOR_FLAGS);
     const lap = (this.received & this.capacity) === 0 ? FLAG_LAP : 0;
     if ((flags & FLAG_LAP) !== lap || this.violated) return false;
-    if ((flags & ~(FLAG_LAP | FLAG_MORE)) !== 0) {
+    if ((flags & ~(FLAG_LAP | FLAG_MORE | FLAG_YOURS)) !== 0) {
       this.violated = true;
       return false;
     }
@@ -121,6 +132,7 @@ export class ReceiveRing implements SlotLender {
     const offset = words[at + 1]!;
     const length = words[at + 2]!;
     const flags = this.nextFlags;
+    if ((flags & FLAG_YOURS) !== 0) return this.nextOfOurs(id, offset, length);
     this.nextFlags = UNKNOWN;
     // A piece that is lent already, or outside what there is to lend.
     const wrong =
@@ -141,21 +153,68 @@ export class ReceiveRing implements SlotLender {
     return pool.slice(id, offset, length);
   }
 
+  /** The next slice, which we have sent before: it is ours, and its descriptor done with. */
+  private nextOfOurs(ids: number, offset: number, length: number): Slice | undefined {
+    const slice = this.sender.sliceOnItsWay(ids >>> ID_BITS, offset, length);
+    this.more = (this.nextFlags & FLAG_MORE) !== 0;
+    if (slice !== undefined && this.passOver(ids & ID_MASK)) return slice;
+    slice?.release();
+    this.violated = true;
+    return undefined;
+  }
+
+  /** Gives the next one back unseen; `ready` must hold. False: the peer has lied (`violated`). */
+  skip(): boolean {
+    const at = this.peerAt + DESCRIPTORS + (this.received & this.mask) * DESCRIPTOR_WORDS;
+    const word = this.words[at]!;
+    return this.passOver((this.nextFlags & FLAG_YOURS) === 0 ? word : word & ID_MASK);
+  }
+
+  private passOver(id: number): boolean {
+    this.nextFlags = UNKNOWN;
+    if (id < 0 || id > this.mask || this.pool.references[id] !== 0) {
+      this.violated = true;
+      return false;
+    }
+    this.received = (this.received + 1) | 0;
+    this.giveBack(id);
+    return true;
+  }
+
+  /** Whether, among what is there, something is ours that the peer sends back. */
+  bringsOurs(): boolean {
+    const { words, mask } = this;
+    if (!this.ready) return false;
+    for (let count = 0; count < this.capacity; count++) {
+      const place = this.received + count;
+      const flags = words[this.peerAt + DESCRIPTORS + (place & mask) * DESCRIPTOR_WORDS + DESCRIPTOR_FLAGS]!;
+      if ((flags & FLAG_LAP) !== ((place & this.capacity) === 0 ? FLAG_LAP : 0)) return false;
+      if ((flags & FLAG_YOURS) !== 0) return true;
+    }
+    return false;
+  }
+
   /** The last reference is gone: the id goes back with the next `publish`. */
   slotReturned(id: number): void {
     this.lent--;
+    this.giveBack(id);
+  }
+
+  private giveBack(id: number): void {
     const marked = (id << 1) | ((this.returned & this.capacity) === 0 ? RETURN_LAP : 0);
     if (this.returned === this.published) this.firstReturn = marked;
     else this.words[this.returnsAt + (this.returned & this.mask)] = marked;
     this.returned = (this.returned + 1) | 0;
+    this.unpublished++;
     this.listener.slotsReturned();
   }
 
   /** Shows the peer what it has got back, with a full barrier behind it if asked for. False: nothing new. */
   publish(barrier: boolean): boolean {
-    if (this.published === this.returned) return false;
+    if (this.unpublished === 0) return false;
     const at = this.returnsAt + (this.published & this.mask);
     this.published = this.returned;
+    this.unpublished = 0;
     if (barrier) Atomics.store(this.words, at, this.firstReturn);
     else this.words[at] = this.firstReturn;
     return true;

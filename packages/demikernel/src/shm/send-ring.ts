@@ -1,11 +1,13 @@
 // The sending half of one direction: descriptors out, slots back in. Knows memory only: no system calls, no waiting.
 
-import type { SlotPool } from '@demikernel/memory';
+import type { Slice, SlotPool } from '@demikernel/memory';
 import {
   DESCRIPTOR_FLAGS,
   DESCRIPTOR_WORDS,
   DESCRIPTORS,
   FLAG_LAP,
+  FLAG_YOURS,
+  ID_BITS,
   RETURN_LAP,
   returnedAt,
   STATE,
@@ -14,6 +16,9 @@ import {
 
 /** `takeReturns`: the peer has given back what it did not have. */
 export const VIOLATED = -1;
+
+/** Marks a piece that the peer has lent us among the slots on their way. */
+const LENT = 1 << 30;
 
 /** Where a ring lies. */
 export interface RingPlace {
@@ -27,7 +32,7 @@ export interface RingPlace {
 }
 
 /**
- * Sends slots of a pool by reference.
+ * Sends slots of a pool by reference; and what the peer has lent us back to it, without its leaving the peer's memory.
  *
  * A slot on its way has a number, its id, and one reference that this ring holds until the id comes back. There are as
  * many ids as entries, so neither the descriptors nor the returns can overtake their reader: no index of a consumer is
@@ -40,6 +45,8 @@ export class SendRing {
   /** Bytes on their way. */
   inFlightBytes: number;
   private readonly pool: SlotPool;
+  /** The pieces that the peer has lent us. */
+  private lentPool: SlotPool | undefined;
   private words: Int32Array;
   private readonly mask: number;
   private readonly ownAt: number;
@@ -51,8 +58,9 @@ export class SendRing {
   private firstFlags: number;
   private returned: number;
   private readonly freeIds: Int32Array;
-  /** By id: the slot on its way, or -1; and its bytes. */
+  /** By id: the slot on its way, or -1; and which of its bytes. */
   private readonly slots: Int32Array;
+  private readonly offsets: Int32Array;
   private readonly lengths: Int32Array;
 
   constructor(place: RingPlace, pool: SlotPool) {
@@ -61,6 +69,7 @@ export class SendRing {
     this.free = capacity;
     this.inFlightBytes = 0;
     this.pool = pool;
+    this.lentPool = undefined;
     this.words = place.words;
     this.mask = capacity - 1;
     this.ownAt = place.ownAt;
@@ -73,7 +82,13 @@ export class SendRing {
     this.freeIds = new Int32Array(capacity);
     for (let i = 0; i < capacity; i++) this.freeIds[i] = capacity - 1 - i;
     this.slots = new Int32Array(capacity).fill(-1);
+    this.offsets = new Int32Array(capacity);
     this.lengths = new Int32Array(capacity);
+  }
+
+  /** Says where pieces come from that are sent by `putBack`. */
+  sendBackFrom(lentPool: SlotPool): void {
+    this.lentPool = lentPool;
   }
 
   /** Slots on their way. */
@@ -83,19 +98,43 @@ export class SendRing {
 
   /** Writes a descriptor, taking over one reference to `slot`; seen by the peer after `publish`. `free` must not be 0. */
   put(slot: number, offset: number, length: number, flags: number): void {
+    this.write(0, slot, offset, length, flags);
+  }
+
+  /** As `put`, for bytes of a piece that the peer has lent us, taking over one reference to it. */
+  putBack(lent: number, offset: number, length: number, flags: number): void {
+    this.write(lent << ID_BITS, LENT | lent, offset, length, flags | FLAG_YOURS);
+  }
+
+  private write(upperHalf: number, slot: number, offset: number, length: number, flags: number): void {
     const { words } = this;
     const id = this.freeIds[--this.free]!;
     this.slots[id] = slot;
+    this.offsets[id] = offset;
     this.lengths[id] = length;
     this.inFlightBytes += length;
     const at = this.ownAt + DESCRIPTORS + (this.sent & this.mask) * DESCRIPTOR_WORDS;
-    words[at] = id;
+    words[at] = upperHalf | id;
     words[at + 1] = offset;
     words[at + 2] = length;
     const marked = (this.sent & this.capacity) === 0 ? flags | FLAG_LAP : flags;
     if (this.sent === this.published) this.firstFlags = marked;
     else words[at + DESCRIPTOR_FLAGS] = marked;
     this.sent = (this.sent + 1) | 0;
+  }
+
+  /**
+   * A slice of what is on its way under an id, for the peer has sent it back; the caller's to release. `undefined`: it is not
+   * on its way, or not these bytes of it, or not ours but what the peer has lent us.
+   */
+  sliceOnItsWay(id: number, offset: number, length: number): Slice | undefined {
+    if (id < 0 || id > this.mask) return undefined;
+    const slot = this.slots[id]!;
+    const from = offset - this.offsets[id]!;
+    if (slot < 0 || slot >= LENT || from < 0 || length < 0 || from > this.lengths[id]! - length)
+      return undefined;
+    this.pool.retain(slot);
+    return this.pool.slice(slot, offset, length);
   }
 
   /** Whether something was put that the peer has not been shown. */
@@ -149,8 +188,13 @@ export class SendRing {
       slots[id] = -1;
       this.inFlightBytes -= this.lengths[id]!;
       this.freeIds[this.free++] = id;
-      this.pool.release(slot);
+      this.release(slot);
     }
+  }
+
+  private release(slot: number): void {
+    if (slot < LENT) this.pool.release(slot);
+    else this.lentPool!.release(slot - LENT);
   }
 
   /** Takes everything back: the peer is dead, or no longer believed. */
@@ -160,7 +204,7 @@ export class SendRing {
       if (slot < 0) continue;
       this.slots[id] = -1;
       this.freeIds[this.free++] = id;
-      this.pool.release(slot);
+      this.release(slot);
     }
     this.inFlightBytes = 0;
   }

@@ -51,6 +51,7 @@ class Stage {
   private readonly random: SeededRandom;
   private readonly type: 'stream' | 'message';
   received: number;
+  sentBack: number;
 
   constructor(victim: Demikernel, hostile: Demikernel, type: 'stream' | 'message', random: SeededRandom) {
     this.victim = victim;
@@ -59,6 +60,7 @@ class Stage {
     this.type = type;
     this.listening = victim.socket(type);
     this.received = 0;
+    this.sentBack = 0;
     victim.bind(this.listening, '127.0.0.1:0');
     victim.listen(this.listening);
   }
@@ -119,6 +121,23 @@ class Stage {
     words[at] = values[random.below(values.length)]!;
   }
 
+  /** What the hostile end has got goes back, by reference: the victim's own memory in the hostile end's words. */
+  sendBack(hostileQd: number): void {
+    const { hostile } = this;
+    hostile.poll();
+    const popping = hostile.pop(hostileQd);
+    if (!hostile.isComplete(popping)) hostile.cancel(popping);
+    const { array } = hostile.wait(popping, 0)!;
+    if (array === undefined) return;
+    if (array.count > 0) {
+      const pushing = hostile.push(hostileQd, array);
+      if (!hostile.isComplete(pushing)) hostile.cancel(pushing);
+      hostile.wait(pushing, 0);
+      this.sentBack++;
+    }
+    array.free();
+  }
+
   /** A connection from beginning to end. Returns the scribbles. */
   run(): number {
     const { victim, hostile, random } = this;
@@ -140,6 +159,7 @@ class Stage {
       scribbles++;
       if (random.below(3) === 0) tokens.add(victim.push(victimQd, new Uint8Array(random.below(9000))));
       if (random.below(2) === 0) victim.poll();
+      if (random.below(8) === 0) this.sendBack(hostileQd);
       for (const token of tokens) {
         if (!victim.isComplete(token)) continue;
         tokens.delete(token);
@@ -183,6 +203,7 @@ describe('catmem: a peer that scribbles', () => {
       for (let turns = 0; turns < TURNS; turns++) victim.poll();
       assert.equal(descriptorCount(), before, 'descriptors are left');
       assert.ok(stage.received > 0, 'nothing came through at all');
+      assert.ok(stage.sentBack > 0, 'nothing was sent back');
       const { operations, queues } = victim.libraryOs.runtime;
       assert.equal(operations.liveCount, 0);
       assert.equal(queues.liveCount, 1);

@@ -8,17 +8,20 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { closeDescriptor } from '@demikernel/native/kernel';
 import {
   type DemiError,
   type Demikernel,
   EADDRINUSE,
   ECONNREFUSED,
+  ECONNRESET,
   EMSGSIZE,
   type OpenOptions,
   open,
   PUSH_ACKED,
   promises,
 } from '../../src/index.ts';
+import { DEAD_PEERS } from '../../src/liboses/catmem/memory-host.ts';
 
 const VICTIM: URL = new URL('./catmem-victim.js', import.meta.url);
 const MEMORY_BYTES = 4 << 20;
@@ -194,6 +197,86 @@ describe('catmem: memory that is lent', () => {
     }
   });
 
+  test('what came from a peer goes back to it without a copy, and on to others with one', async () => {
+    const pair = await Pair.open('message', undefined, { memoryBytes: 1 << 20 } as Partial<OpenOptions>);
+    const { client, server } = pair;
+    const memory = server.libraryOs.pool;
+    const sent = client.alloc(40_000)!;
+    sent.copyFrom(Uint8Array.from({ length: 40_000 }, (_, i) => i % 251));
+    let travelling = sent;
+    for (let round = 0; round < 2000; round++) {
+      const pushing = client.push(pair.clientQd, travelling);
+      travelling.free();
+      const there = server.pop(pair.serverQd);
+      pair.until(() => server.isComplete(there));
+      client.wait(pushing);
+      const array = server.wait(there)!.array!;
+      assert.notEqual(array.segments[0]!.pool, memory);
+      const answering = server.push(pair.serverQd, array);
+      array.free();
+      assert.equal(memory.freeSlots, memory.slotCount, 'the service has used memory of its own');
+      const back = client.pop(pair.clientQd);
+      pair.until(() => client.isComplete(back));
+      server.wait(answering);
+      travelling = client.wait(back)!.array!;
+      assert.equal(travelling.segments[0]!.pool, client.libraryOs.pool);
+      assert.equal(travelling.lengthBytes, 40_000);
+    }
+    assert.ok(travelling.toBytes().every((byte, i) => byte === i % 251));
+    pair.until(() => travelling.segments[0]!.exclusive);
+
+    const queue = server.queue();
+    const { errno } = client.wait(client.push(pair.clientQd, travelling))!;
+    assert.equal(errno, 0);
+    travelling.free();
+    const popping = server.pop(pair.serverQd);
+    pair.until(() => server.isComplete(popping));
+    const lent = server.wait(popping)!.array!;
+    server.wait(server.push(queue, lent));
+    const copy = server.wait(server.pop(queue))!.array!;
+    assert.equal(copy.segments[0]!.pool, memory);
+    assert.deepEqual(copy.toBytes(), lent.toBytes());
+    lent.free();
+    copy.free();
+    pair.close();
+  });
+
+  test('what a peer has sent back is read after its death; then everything is taken back', async () => {
+    const pair = await Pair.open('stream');
+    const { client, server } = pair;
+    const pool = client.libraryOs.pool;
+    for (let i = 0; i < 3; i++) {
+      client.wait(client.push(pair.clientQd, Uint8Array.of(i, i)));
+      const popping = server.pop(pair.serverQd);
+      pair.until(() => server.isComplete(popping));
+      const array = server.wait(popping)!.array!;
+      server.wait(server.push(pair.serverQd, array));
+      array.free();
+    }
+    // As if it had been killed: no word, its sockets are gone.
+    const { connections } = (server.libraryOs as unknown as { host: { connections: { fd: number }[] } }).host;
+    closeDescriptor(connections[0]!.fd);
+    const until = Date.now() + 10_000;
+    const dead = (): boolean =>
+      (client.libraryOs as unknown as { host: { counters: Float64Array } }).host.counters[DEAD_PEERS] === 1;
+    while (!dead()) {
+      assert.ok(Date.now() < until);
+      client.poll();
+    }
+    assert.equal(pool.freeSlots, pool.slotCount - 3);
+    for (let i = 0; i < 3; i++) {
+      const { errno, array } = client.wait(client.pop(pair.clientQd), 1_000_000)!;
+      assert.equal(errno, 0);
+      assert.deepEqual([...array!.toBytes()], [i, i]);
+      array!.free();
+    }
+    assert.equal(client.wait(client.pop(pair.clientQd), 1_000_000)!.errno, ECONNRESET);
+    client.poll();
+    assert.equal(pool.freeSlots, pool.slotCount);
+    client.shutDown();
+    server.shutDown();
+  });
+
   test('an application that keeps everything gets copies in the end, and stops nobody', async () => {
     const pair = await Pair.open('stream', undefined, { slotSizeBytes: 1024 } as Partial<OpenOptions>);
     const { client, server } = pair;
@@ -264,11 +347,12 @@ describe('catmem: sleeping', () => {
     assert.equal(os.wait(os.connect(qd, `@demikernel-sleep-${process.pid}`))!.errno, 0);
     for (let i = 0; i < 5000; i++) {
       const pushing = os.push(qd, Uint8Array.of(i));
+      assert.ok(os.isComplete(pushing));
       const popped = os.wait(os.pop(qd), 5_000_000);
       assert.ok(popped !== undefined, `round trip ${i} was slept through`);
       assert.equal(popped.array!.toBytes()[0], i & 255);
       popped.array!.free();
-      os.wait(pushing);
+      assert.equal(os.wait(pushing)!.errno, 0);
     }
     os.close(qd);
     os.shutDown();

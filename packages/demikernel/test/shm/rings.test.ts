@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { heapRegion, type Region, SlotPool } from '@demikernel/memory';
+import { heapRegion, type Region, type Slice, SlotPool } from '@demikernel/memory';
 import { SeededRandom } from '../../src/runtime/random.ts';
 import {
   blockWords,
@@ -28,7 +28,11 @@ class Pair {
   readonly region: Region;
   readonly pool: SlotPool;
   readonly sender: SendRing;
+  readonly answerPool: SlotPool;
   readonly receiver: ReceiveRing;
+  /** The receiver's own way back, and where it ends. */
+  readonly back: ReceiveRing;
+  readonly answers: SendRing;
   returns: number;
 
   constructor(capacity: number = CAPACITY) {
@@ -38,9 +42,18 @@ class Pair {
     const block = blockWords(capacity);
     this.returns = 0;
     this.sender = new SendRing({ words: this.words, ownAt: 0, peerAt: block, capacity }, this.pool);
+    this.answerPool = new SlotPool(heapRegion(SLOTS * SLOT_BYTES), {
+      slotSizeBytes: SLOT_BYTES,
+      headroomBytes: 0,
+    });
+    this.answers = new SendRing({ words: this.words, ownAt: block, peerAt: 0, capacity }, this.answerPool);
     this.receiver = new ReceiveRing(
       { words: this.words, ownAt: block, peerAt: 0, capacity },
-      { region: this.region, listener: { slotsReturned: () => void this.returns++ } },
+      { region: this.region, listener: { slotsReturned: () => void this.returns++ }, sender: this.answers },
+    );
+    this.back = new ReceiveRing(
+      { words: this.words, ownAt: 0, peerAt: block, capacity },
+      { region: this.answerPool.region, listener: { slotsReturned: () => {} }, sender: this.sender },
     );
   }
 
@@ -62,6 +75,7 @@ describe('shared-memory rings', () => {
     assert.equal(pair.receiver.ready, true);
     const first = pair.receiver.next()!;
     assert.equal(pair.receiver.more, false);
+    assert.equal(pair.receiver.ready, true);
     const second = pair.receiver.next()!;
     assert.equal(pair.receiver.more, true);
     assert.equal(pair.receiver.ready, false);
@@ -176,9 +190,86 @@ describe('shared-memory rings', () => {
     assert.equal(pair.words[STATE], STATE_ENDED);
   });
 
+  /** Sends a slot there, and gives the receiver's slice of it. */
+  const lend = (pair: Pair, byte: number, length: number): Slice => {
+    pair.send(byte, length);
+    pair.sender.publish();
+    assert.ok(pair.receiver.ready);
+    return pair.receiver.next()!;
+  };
+
+  test('what was lent goes back as it is, and is its owner’s again at once', () => {
+    const pair = new Pair();
+    for (let round = 0; round < 3 * CAPACITY; round++) {
+      const lent = lend(pair, round, 10);
+      pair.answers.putBack(lent.slot, lent.offset + 2, 8, 0);
+      pair.answers.publish();
+      assert.ok(pair.back.ready);
+      const slice = pair.back.next()!;
+      assert.equal(slice.pool, pair.pool);
+      assert.deepEqual([slice.offset, slice.length], [lent.offset + 2, 8]);
+      assert.equal(pair.back.lent, 0);
+      assert.equal(pair.receiver.unpublished, 0, 'what has been sent back is not free yet');
+      pair.back.publish(true);
+      assert.equal(pair.answers.takeReturns(), 1);
+      pair.receiver.publish(true);
+      assert.equal(pair.sender.takeReturns(), 1);
+      assert.equal(slice.exclusive, true);
+      slice.release();
+      assert.equal(pair.pool.freeSlots, SLOTS);
+    }
+  });
+
+  test('what was lent and is on its way back is the peer’s again when that dies', () => {
+    const pair = new Pair();
+    const lent = lend(pair, 1, 10);
+    pair.answers.putBack(lent.slot, lent.offset, 10, 0);
+    assert.equal(pair.back.bringsOurs(), false);
+    pair.answers.publish();
+    assert.equal(pair.back.bringsOurs(), true);
+    pair.answers.reclaim();
+    assert.equal(pair.receiver.lent, 0);
+    pair.sender.reclaim();
+    assert.equal(pair.pool.freeSlots, SLOTS);
+  });
+
+  const FALSE_ANSWERS: Record<string, (pair: Pair, lent: Slice) => void> = {
+    'what is not on its way': ({ answers }, lent) => answers.putBack(lent.slot - 1, lent.offset, 10, 0),
+    'an id that is none': ({ answers }, lent) => answers.putBack(CAPACITY, lent.offset, 10, 0),
+    'bytes before those that were sent': ({ answers }, lent) =>
+      answers.putBack(lent.slot, lent.offset - 1, 10, 0),
+    'bytes behind those that were sent': ({ answers }, lent) =>
+      answers.putBack(lent.slot, lent.offset, 11, 0),
+    'fewer than no bytes': ({ answers }, lent) => answers.putBack(lent.slot, lent.offset + 1, -1, 0),
+    'an offset and a length whose sum wraps': ({ answers }, lent) =>
+      answers.putBack(lent.slot, 0x7fff_ffff, 0x7fff_ffff, 0),
+  };
+  for (const [name, lie] of Object.entries(FALSE_ANSWERS)) {
+    test(`receiving: ${name}, sent back, is a violation`, () => {
+      const pair = new Pair();
+      const lent = lend(pair, 1, 10);
+      lie(pair, lent);
+      pair.answers.publish();
+      assert.ok(pair.back.ready);
+      assert.equal(pair.back.next(), undefined);
+      assert.equal(pair.back.violated, true);
+      pair.sender.reclaim();
+      assert.equal(pair.pool.freeSlots, SLOTS);
+    });
+  }
+
+  test('receiving: what the peer itself has lent is not ours, whoever sends it back', () => {
+    const pair = new Pair();
+    const lent = lend(pair, 1, 10);
+    // There and back, and there once more: the id on its way names the sender's memory.
+    pair.answers.putBack(lent.slot, lent.offset, 10, 0);
+    pair.answers.publish();
+    assert.equal(pair.answers.sliceOnItsWay(CAPACITY - 1, lent.offset, 10), undefined);
+  });
+
   const descriptor = (index: number): number => DESCRIPTORS + index * 4;
   const LIES: Record<string, (words: Int32Array) => void> = {
-    'a flag that is none': words => void (words[descriptor(0) + 3] = FLAG_LAP | 4),
+    'a flag that is none': words => void (words[descriptor(0) + 3] = FLAG_LAP | 8),
     'negative flags': words => void (words[descriptor(0) + 3] = -1),
     'an id that is none': words => void (words[descriptor(0)] = CAPACITY),
     'a negative id': words => void (words[descriptor(0)] = -1),
@@ -212,6 +303,7 @@ describe('shared-memory rings', () => {
     pair.words[descriptor(1)] = pair.words[descriptor(0)]!;
     assert.ok(pair.receiver.ready);
     const slice = pair.receiver.next()!;
+    assert.ok(pair.receiver.ready);
     assert.equal(pair.receiver.next(), undefined);
     assert.equal(pair.receiver.violated, true);
     slice.release();

@@ -9,6 +9,7 @@ import {
   blockWords,
   connectionBytes,
   DESCRIPTORS,
+  ID_BITS,
   returnedAt,
   STATE,
   WINDOW_BYTES,
@@ -38,15 +39,22 @@ class Victim {
   private readonly pool: SlotPool;
   private readonly held: Slice[];
   broken: boolean;
+  /** Slices of ours that the peer has sent back. */
+  cameBack: number;
 
   constructor(pool: SlotPool, peerRegion: Region) {
     this.words = new Int32Array(connectionBytes(CAPACITY) >> 2);
     const place = { words: this.words, ownAt: 0, peerAt: BLOCK, capacity: CAPACITY };
     this.pool = pool;
     this.sender = new SendRing(place, pool);
-    this.receiver = new ReceiveRing(place, { region: peerRegion, listener: { slotsReturned: () => {} } });
+    this.receiver = new ReceiveRing(place, {
+      region: peerRegion,
+      listener: { slotsReturned: () => {} },
+      sender: this.sender,
+    });
     this.held = [];
     this.broken = false;
+    this.cameBack = 0;
   }
 
   step(random: SeededRandom): void {
@@ -64,9 +72,20 @@ class Victim {
       const { offset, length } = slice;
       assert.ok(offset >= 0 && length >= 0 && offset + length <= slice.pool.region.lengthBytes);
       held.push(slice);
+      if (slice.pool === this.pool) this.cameBack++;
     }
     if (receiver.violated) this.broken = true;
-    assert.ok(receiver.lent === held.length && receiver.lent <= CAPACITY);
+    const lent = held.filter(slice => slice.pool === receiver.pool).length;
+    assert.ok(receiver.lent >= lent && receiver.lent <= CAPACITY);
+    if (held.length > 0 && sender.free > 0 && random.below(4) === 0) {
+      // Back to whom it came from, if it is lent.
+      const slice = held[random.below(held.length)]!;
+      if (slice.pool === receiver.pool) {
+        slice.pool.retain(slice.slot);
+        sender.putBack(slice.slot, slice.offset, slice.length, 0);
+        sender.publish();
+      }
+    }
     if (held.length > 0 && random.below(2) === 0) {
       held.splice(random.below(held.length), 1)[0]!.release();
       receiver.publish(true);
@@ -75,6 +94,7 @@ class Victim {
 
   end(): void {
     for (const slice of this.held) slice.release();
+    this.held.length = 0;
     this.sender.reclaim();
     assert.equal(this.receiver.lent, 0);
     assert.equal(this.sender.inFlightBytes, 0);
@@ -97,8 +117,10 @@ function scribble(words: Int32Array, random: SeededRandom): void {
       words[at] = random.below(SLOTS * SLOT_BYTES * 2);
       break;
     case 3:
-    case 4:
       words[at] = random.below(CAPACITY);
+      break;
+    case 4:
+      words[at] = random.below(CAPACITY) | (random.below(CAPACITY) << ID_BITS);
       break;
     default:
       words[at] = old + 1;
@@ -110,17 +132,20 @@ test(`rings: ${SCRIBBLES} scribbles`, { timeout: 600_000 }, () => {
   const pool = new SlotPool(heapRegion(SLOTS * SLOT_BYTES), { slotSizeBytes: SLOT_BYTES, headroomBytes: 0 });
   const peerRegion = heapRegion(SLOTS * SLOT_BYTES);
   let victims = 0;
+  let cameBack = 0;
   let victim = new Victim(pool, peerRegion);
   for (let i = 0; i < SCRIBBLES; i++) {
     scribble(victim.words, random);
     victim.step(random);
     if (!victim.broken) continue;
     victim.end();
+    cameBack += victim.cameBack;
     assert.equal(pool.freeSlots, SLOTS, `a slot is missing after ${i} scribbles`);
     victim = new Victim(pool, peerRegion);
     victims++;
   }
   victim.end();
   assert.equal(pool.freeSlots, SLOTS);
+  assert.ok(cameBack > 0, 'nothing was sent back');
   assert.ok(victims > 0 && victims < SCRIBBLES, `${victims} connections`);
 });

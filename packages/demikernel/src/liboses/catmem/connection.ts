@@ -1,6 +1,6 @@
 // One connection: two rings in shared memory, the rendezvous socket beside them, and the operations that wait on them.
 
-import { copyBetween } from '@demikernel/memory';
+import { copyBetween, type ScatterGatherArray, type Slice } from '@demikernel/memory';
 import type { MemoryMap } from '@demikernel/native/kernel';
 import { EAGAIN, ECANCELED, ECONNRESET, EISCONN, EMSGSIZE, ENOBUFS, EPIPE } from '../../runtime/errno.ts';
 import { type Operation, OperationList, PUSH_ACKED, PUSH_TO } from '../../runtime/operation.ts';
@@ -34,8 +34,19 @@ export const MAX_WAITING = 1024;
 /** Bytes on their way to the peer at most, and what the peer is allowed, unless the buffers are set. */
 export const DEFAULT_BUFFER_BYTES: number = 4 << 20;
 
-/** Slots on their way up to which a message is published at once. */
-const PROMPT_SLOTS = 8;
+/**
+ * Slots that are given back together: each time costs both ends a cache line. A peer that waits for slots is not kept waiting,
+ * nor one that sleeps; and none longer than the host's look at its sockets.
+ */
+const RETURNS_AT_ONCE = 16;
+/** Slots on their way up to which a message is published at once: some are those that the peer has not given back yet. */
+const PROMPT_SLOTS = 8 + RETURNS_AT_ONCE;
+
+/** Slots on their way up to which taking back what has come back can wait. */
+const POSTPONED_SLOTS = 4 * RETURNS_AT_ONCE;
+
+/** Slices of an array that may be sent at once: longer ones are worth a look at what has come back first. */
+const MOST_DIRECT = 256;
 
 /** Wake-ups that are read from a socket in one go. */
 const MOST_WAKE_UPS = 64;
@@ -110,7 +121,12 @@ export class Connection implements Watched, ReturnListener {
     this.peerWantsAt = peerAt + WANTS_SLOTS;
     this.ownWantsAt = ownAt + WANTS_SLOTS;
     this.sender = new SendRing(place, host.pool);
-    this.receiver = new ReceiveRing(place, { region: peer.region, debug: host.debug, listener: this });
+    this.receiver = new ReceiveRing(place, {
+      region: peer.region,
+      debug: host.debug,
+      listener: this,
+      sender: this.sender,
+    });
     this.inbox = new Inbox(host, this.receiver, capacity, this.message);
     this.pops = new OperationList();
     this.pushes = new OperationList();
@@ -145,32 +161,40 @@ export class Connection implements Watched, ReturnListener {
       this.peerChanged(state);
       work++;
     }
+    if (this.receiver.unpublished !== 0 && this.words[this.peerWantsAt] !== 0) this.publish(false);
     if (this.pops.head !== undefined) {
       work += this.servePops();
-      // Somebody waits for what has come; slots are taken back in a turn that has nothing better to do.
-      if (work !== 0 && sender.free > sender.capacity >> 1 && this.pushes.head === undefined) return work;
+      // Somebody waits for what has come: slots are taken back in a turn that has nothing better to do. There may be none for
+      // long, so not when they are many, or the last ones.
+      const later = sender.inFlight <= POSTPONED_SLOTS && !this.host.slotsAreScarce;
+      if (work !== 0 && later && this.pushes.head === undefined) return work;
     } else if (this.deaf && this.receiver.ready) work += this.inbox.discard();
     if (sender.free !== sender.capacity && sender.hasReturns()) {
       const count = sender.takeReturns();
       if (count === VIOLATED) this.violate();
       else work += count;
       if (this.pushes.head !== undefined) this.servePushes();
-      else this.wantSlots(this.closed);
+      else this.wantSlots(this.closed || this.host.slotsAreScarce);
     }
     if (this.receiver.violated) {
       this.violate();
       this.servePops();
     }
+    if (this.peerDead) this.reclaimFromDead();
     if (this.closed) this.leaveIfDone();
     return work;
+  }
+
+  /** Whether a message is there that somebody waits for. */
+  get hasMessage(): boolean {
+    return this.pops.head !== undefined && this.receiver.ready;
   }
 
   /** Whether a poll would find something: asked once before sleeping. */
   hasWork(): boolean {
     const { sender, receiver } = this;
-    const { pool } = this.host;
     // An application that waits for memory waits for its peers.
-    if (sender.free !== sender.capacity && pool.freeSlots < pool.slotCount >> 3) this.wantSlots(true);
+    if (sender.free !== sender.capacity && this.host.slotsAreScarce) this.wantSlots(true);
     return (
       (sender.free !== sender.capacity && sender.hasReturns()) ||
       receiver.peerState !== this.peerState ||
@@ -178,14 +202,20 @@ export class Connection implements Watched, ReturnListener {
     );
   }
 
-  /** The peer sees what was pushed and what was given back, and is woken if it sleeps. */
-  publish(): void {
+  /**
+   * The peer sees what was pushed, and what was given back if that is much or wanted, and is woken if it sleeps.
+   *
+   * @param everything what was given back, too, however little
+   */
+  publish(everything: boolean): void {
     if (this.fd < 0) return;
+    const { receiver, sender, words } = this;
+    const due = everything || receiver.unpublished >= RETURNS_AT_ONCE || words[this.peerWantsAt] !== 0;
     // The mark of what was sent is stored with a barrier, and stands for both.
-    const returned = this.receiver.publish(!this.sender.unpublished);
-    const sent = this.sender.publish();
+    const returned = due && receiver.publish(!sender.unpublished);
+    const sent = sender.publish();
     // Slots alone wake a sleeper only if it waits for some.
-    if (sent || (returned && this.words[this.peerWantsAt] !== 0)) this.ring();
+    if (sent || (returned && words[this.peerWantsAt] !== 0)) this.ring();
   }
 
   private ring(): void {
@@ -196,7 +226,13 @@ export class Connection implements Watched, ReturnListener {
 
   /** A slot of the peer's is free again. */
   slotsReturned(): void {
-    if (this.fd >= 0) this.host.touch(this);
+    if (this.fd < 0) return;
+    if (this.receiver.unpublished >= RETURNS_AT_ONCE || this.host.asleep) this.host.touch(this);
+  }
+
+  /** Shows the peer what has been given back, however little. */
+  publishReturns(): void {
+    if (this.receiver.unpublished !== 0) this.publish(true);
   }
 
   /** The socket: bytes that woke us, or its end. */
@@ -223,9 +259,15 @@ export class Connection implements Watched, ReturnListener {
       if (this.receiveFailure === 0) this.receiveFailure = ECONNRESET;
     }
     this.failSending((this.peerState & STATE_DEAF) === 0 ? ECONNRESET : EPIPE);
-    this.sender.reclaim();
     this.servePops();
+    this.reclaimFromDead();
     if (this.closed) this.leaveIfDone();
+  }
+
+  /** Takes back what was on its way to a dead peer, unless some of it has come back and is still to be read. */
+  private reclaimFromDead(): void {
+    const { receiver, sender } = this;
+    if (sender.free !== sender.capacity && !receiver.bringsOurs()) sender.reclaim();
   }
 
   private peerChanged(state: number): void {
@@ -320,19 +362,24 @@ export class Connection implements Watched, ReturnListener {
     // A message is received whole, so it must not need more ids than there are.
     if (this.message && array.count > this.sender.capacity >> 1) return EMSGSIZE;
     for (let i = 0; i < array.count; i++) {
-      if (array.segments[i]!.pool !== this.host.pool) return this.own(operation);
+      if (!this.sees(array.segments[i]!)) return this.own(operation);
     }
     return 0;
   }
 
-  /** A Gatherable may bring slices of another pool, which the peer does not see: they are copied. 0 or an errno. */
+  /** Whether the peer sees the bytes of a slice: they are ours, or it has lent them. */
+  private sees(slice: Slice): boolean {
+    return slice.pool === this.host.pool || slice.pool === this.receiver.pool;
+  }
+
+  /** There may be slices of another pool, lent by another peer for example, which this one does not see: they are copied. 0 or an errno. */
   private own(operation: Operation): number {
     const array = operation.array!;
     const { pool } = this.host;
     const copy = pool.array();
     for (let i = 0; i < array.count; i++) {
       const slice = array.segments[i]!;
-      if (slice.pool === pool) {
+      if (this.sees(slice)) {
         copy.append(slice.share());
         continue;
       }
@@ -367,7 +414,6 @@ export class Connection implements Watched, ReturnListener {
 
   /** Puts what there is room for of a push, on the list or not. True: the push is over. */
   private send(operation: Operation): boolean {
-    const { sender, host } = this;
     const array = operation.array!;
     let last = array.count - 1;
     while (last > 0 && array.segments[last]!.length === 0) last--;
@@ -378,25 +424,55 @@ export class Connection implements Watched, ReturnListener {
       if (!this.hasRoom(length, i)) {
         operation.mark = i;
         this.wantSlots(true);
-        host.touch(this);
+        this.host.touch(this);
         return false;
       }
-      host.pool.retain(slice.slot);
-      sender.put(slice.slot, slice.offset, length, i < last ? FLAG_MORE : 0);
+      this.put(slice, i < last ? FLAG_MORE : 0);
       operation.doneBytes += length;
     }
     if (operation.list !== undefined) this.pushes.remove(operation);
+    this.sent(operation.doneBytes, operation.flags);
+    this.finishPush(operation, 0);
+    return true;
+  }
+
+  /** Sends an array if that can be done at once: its bytes, or -1. */
+  pushDirect(array: ScatterGatherArray, flags: number): number {
+    const { sender } = this;
+    const { count, segments } = array;
+    const over = this.sendFailure !== 0 || this.ending || (flags & PUSH_TO) !== 0;
+    if (over || this.pushes.head !== undefined || count === 0 || count > MOST_DIRECT) return -1;
+    let lengthBytes = 0;
+    for (let i = 0; i < count; i++) {
+      const slice = segments[i]!;
+      if (slice.length === 0 || !this.sees(slice)) return -1;
+      lengthBytes += slice.length;
+    }
+    if (count > sender.free || !this.fits(lengthBytes, 0)) return -1;
+    for (let i = 0; i < count; i++) this.put(segments[i]!, i < count - 1 ? FLAG_MORE : 0);
+    this.sent(lengthBytes, flags);
+    return lengthBytes;
+  }
+
+  private put({ pool, slot, offset, length }: Slice, flags: number): void {
+    pool.retain(slot);
+    if (pool === this.host.pool) this.sender.put(slot, offset, length, flags);
+    else this.sender.putBack(slot, offset, length, flags);
+  }
+
+  /** A message is in the ring. */
+  private sent(lengthBytes: number, flags: number): void {
+    const { host, sender } = this;
     const { counters } = host;
     counters[SENT_MESSAGES] = counters[SENT_MESSAGES]! + 1;
-    counters[SENT_BYTES] = counters[SENT_BYTES]! + operation.doneBytes;
+    counters[SENT_BYTES] = counters[SENT_BYTES]! + lengthBytes;
     // An acknowledged push: the peer has what lies in its memory, even if we die now. A message that is nearly alone on its way
     // is likely waited for; one of many goes with the others, at the end of the turn.
-    if ((operation.flags & PUSH_ACKED) !== 0 || sender.inFlight <= PROMPT_SLOTS) {
+    if ((flags & PUSH_ACKED) !== 0 || sender.inFlight <= PROMPT_SLOTS) {
       // Slots to give back go at the end of the turn: nobody waits for them as for an answer.
       if (sender.publish()) this.ring();
     } else host.touch(this);
-    this.finishPush(operation, 0);
-    return true;
+    if (host.slotsAreScarce) this.wantSlots(true);
   }
 
   private hasRoom(lengthBytes: number, index: number): boolean {
@@ -463,7 +539,7 @@ export class Connection implements Watched, ReturnListener {
     this.inbox.drop();
     this.wantSlots(true);
     this.receiver.publish(true);
-    if (reset) this.sender.reclaim();
+    if (reset || this.peerDead) this.sender.reclaim();
     this.leaveIfDone();
   }
 
@@ -475,7 +551,7 @@ export class Connection implements Watched, ReturnListener {
   /** Gives everything back, at once. */
   destroy(): void {
     if (this.fd < 0) return;
-    this.publish();
+    this.publish(true);
     this.sender.reclaim();
     this.host.leave(this);
     this.host.closeSocket(this.fd);

@@ -75,7 +75,8 @@ export class Inbox {
       }
       array.append(slice);
       left -= slice.length;
-      if (!more || left === 0) break;
+      // What a peer sends back to us holds none of its ids: it could go on for ever.
+      if (!more || left === 0 || array.count === this.capacity) break;
       slice = this.next();
       if (slice === undefined) break;
       more = this.receiver.more;
@@ -96,6 +97,11 @@ export class Inbox {
       if (array === undefined) array = this.receiver.pool.array();
       array.append(slice);
       if (!this.receiver.more) return array;
+      if (array.count > this.capacity >> 1) {
+        this.receiver.violated = true;
+        array.free();
+        return undefined;
+      }
     }
   }
 
@@ -125,12 +131,7 @@ export class Inbox {
   /** Gives back what has arrived and nobody wants; a ring's worth at a time, or a peer could keep us here. */
   discard(): number {
     let count = 0;
-    while (count < this.capacity) {
-      const slice = this.next();
-      if (slice === undefined) break;
-      slice.release();
-      count++;
-    }
+    while (count < this.capacity && this.receiver.ready && this.receiver.skip()) count++;
     return count;
   }
 

@@ -24,6 +24,9 @@ import type { PeerMemories } from './peer-memory.ts';
 const EVENTS_PER_LOOK = 64;
 /** A loop that has work looks for new connections and dead peers this often; one without work at every turn. */
 const LOOK_US = 50;
+/** Looks at the rings of so few connections that a turn without work adds to its own. */
+const LOOKS_AGAIN = 16;
+const FEW_CONNECTIONS = 4;
 /** Until what found no memory is tried again, when nothing else happens. */
 const STARVED_RETRY_US = 100;
 
@@ -168,10 +171,15 @@ export class MemoryHost {
     if (last !== connection) this.connections[at] = last;
   }
 
+  /** Whether little of our memory is left: peers that could give some back are asked to. */
+  get slotsAreScarce(): boolean {
+    return this.pool.freeSlots <= this.pool.slotCount >> 3;
+  }
+
   /** The connection has something to publish: at the next flush, or at once when none may come soon. */
   touch(connection: Connection): void {
     if (this.asleep) {
-      connection.publish();
+      connection.publish(true);
       return;
     }
     if (connection.unpublished) return;
@@ -188,7 +196,7 @@ export class MemoryHost {
     for (let i = 0; i < count; i++) {
       const connection = this.unpublished[i]!;
       connection.unpublished = false;
-      connection.publish();
+      connection.publish(false);
     }
     this.unpublishedCount = 0;
     return count;
@@ -208,13 +216,29 @@ export class MemoryHost {
       const connection = connections[i];
       if (connection !== undefined) work += connection.poll();
     }
+    if (work === 0) work = this.lookAgain();
     const nowUs = this.runtime.clock.micros32;
     // Unsigned: whoever has not polled for half an hour is late, too.
     if (slept || (nowUs - this.lookedUs) >>> 0 >= LOOK_US) {
       this.lookedUs = nowUs;
+      for (let i = 0; i < connections.length; i++) connections[i]!.publishReturns();
       work += this.look();
     }
     return work;
+  }
+
+  /** What comes is likely to come now: a look at the rings alone is much cheaper, and so sooner repeated, than a turn. */
+  private lookAgain(): number {
+    const { connections } = this;
+    const last = connections.length - 1;
+    if (last >= FEW_CONNECTIONS) return 0;
+    for (let look = 0; look < LOOKS_AGAIN; look++) {
+      for (let i = last; i >= 0; i--) {
+        const connection = connections[i]!;
+        if (connection.hasMessage) return connection.poll();
+      }
+    }
+    return 0;
   }
 
   /** What the rendezvous sockets have to say. */
@@ -230,7 +254,9 @@ export class MemoryHost {
     this.asleep = true;
     this.bell.fallAsleep();
     for (let i = 0; i < this.connections.length; i++) {
-      if (!this.connections[i]!.hasWork()) continue;
+      const connection = this.connections[i]!;
+      connection.publishReturns();
+      if (!connection.hasWork()) continue;
       this.asleep = false;
       this.bell.wakeUp();
       return 0;

@@ -1,5 +1,6 @@
 // A socket of Catmem as a queue: names, listening, connecting, accepting. Once it is connected, connection.ts does the work.
 
+import type { ScatterGatherArray } from '@demikernel/memory';
 import {
   acceptSocket,
   bindSocket,
@@ -72,6 +73,7 @@ export class MemorySocket extends Queue implements RendezvousOwner, Watched, Tim
 
   constructor(host: MemoryHost, kind: Kind) {
     super();
+    this.direct = true;
     this.kind = kind;
     this.localAddress = new SocketAddress();
     this.remoteAddress = new SocketAddress();
@@ -312,6 +314,10 @@ export class MemorySocket extends Queue implements RendezvousOwner, Watched, Tim
       operation.array = undefined;
       this.host.runtime.operations.complete(operation, ENOTCONN);
     }
+  }
+
+  override pushDirect(array: ScatterGatherArray, flags: number): number {
+    return this.connection === undefined ? -1 : this.connection.pushDirect(array, flags);
   }
 
   override pop(operation: Operation): void {
