@@ -1,5 +1,5 @@
-// The object protocol over sockets of any library OS: streams, whole messages, datagrams, in one wait set. What a request does is
-// object-service.ts.
+// The object protocol over connections of any library OS, streams or whole messages, in one wait set. What a request does is
+// object-service.ts, datagrams are object-datagrams.ts.
 
 import { DemiError, type ScatterGatherArray } from '@demikernel/memory';
 import {
@@ -15,14 +15,13 @@ import {
 import { ConnectionTable } from '../connection-table.ts';
 import type { Codec } from './messages.ts';
 import { ObjectConnection } from './object-connection.ts';
+import { ObjectDatagrams } from './object-datagrams.ts';
 import { ObjectService } from './object-service.ts';
 import { ObjectStore } from './object-store.ts';
 import { Outbox } from './outbox.ts';
 
 /** Replies of one client that may be under construction; then they are sent. */
 const REPLY_BYTES = 256 << 10;
-/** Datagrams that may be under way; then no more are taken. */
-const DATAGRAMS = 256;
 /** Slots that must be free before a request is looked at, and how long to wait for them, in microseconds. */
 const SPARE_SLOTS = 16;
 const SLOTS_WAIT_US = 1000;
@@ -49,8 +48,8 @@ export class ObjectServer {
   accepted: number;
   turnedAway: number;
   starved: number;
-  /** Replies that no datagram could hold, or that could not be sent. */
-  unsent: number;
+  /** Instead of connections. */
+  readonly datagrams: ObjectDatagrams | undefined;
   private readonly socketType: SocketType;
   private readonly clients: number;
   private readonly listeningQd: number;
@@ -60,13 +59,10 @@ export class ObjectServer {
   private readonly paused: ObjectConnection[];
   /** When slots began to be missing, as the clock's `micros32`. */
   private pausedSince32: number;
-  private readonly datagramBox: Outbox;
-  private datagrams: number;
-  private receiving: boolean;
 
   /** Listens. @throws what the library OS says of the address */
   constructor(os: Demikernel, options: ObjectServerOptions) {
-    const { pool, runtime, sliceBytes } = os.libraryOs;
+    const { pool, runtime } = os.libraryOs;
     this.os = os;
     this.socketType = options.socketType ?? 'stream';
     this.clients = options.clients ?? 4096;
@@ -78,16 +74,14 @@ export class ObjectServer {
     this.accepted = 0;
     this.turnedAway = 0;
     this.starved = 0;
-    this.unsent = 0;
     this.connections = new ConnectionTable();
     this.paused = [];
     this.pausedSince32 = 0;
-    this.datagramBox = new Outbox(pool, sliceBytes, false);
-    this.datagrams = 0;
-    this.receiving = false;
     this.set = os.waitSet();
-    if (this.socketType === 'datagram') this.receive();
-    else {
+    if (this.socketType === 'datagram') {
+      this.datagrams = new ObjectDatagrams(os, this.listeningQd, this.set, this.service);
+    } else {
+      this.datagrams = undefined;
       os.listen(this.listeningQd, 1024);
       this.set.add(os.accept(this.listeningQd));
     }
@@ -128,8 +122,7 @@ export class ObjectServer {
       return;
     }
     if (qd === this.listeningQd) {
-      if (opcode === OP_POP) this.datagram(result);
-      else this.datagramSent(result);
+      this.datagrams?.handle(result);
       return;
     }
     const connection = this.connections.ownerOf(result);
@@ -290,41 +283,9 @@ export class ObjectServer {
     this.os.close(connection.qd);
   }
 
-  // ---- datagrams ----
-
-  private receive(): void {
-    if (this.receiving || this.datagrams >= DATAGRAMS) return;
-    this.receiving = true;
-    this.set.add(this.os.pop(this.listeningQd));
-  }
-
-  private datagram(result: Result): void {
-    const { array, errno } = result;
-    this.receiving = false;
-    if (errno === 0 && array !== undefined) {
-      // A request that is none is dropped, and counted; one that finds no memory is as good as lost.
-      this.answer(array, this.datagramBox);
-      array.free();
-      const reply = this.datagramBox.take();
-      if (reply !== undefined) {
-        this.datagrams++;
-        this.set.add(this.os.pushTo(this.listeningQd, reply, result.address));
-        reply.free();
-      }
-    }
-    this.receive();
-  }
-
-  private datagramSent(result: Result): void {
-    this.datagrams--;
-    if (result.errno !== 0) this.unsent++;
-    this.receive();
-  }
-
   /** Gives the memory back. */
   private close(): void {
     for (const connection of this.connections.all()) connection.drop();
-    this.datagramBox.drop();
     this.service.done();
     this.store.close();
   }
