@@ -96,8 +96,10 @@ function onSockets(
         runtime.operations.retire(operation);
       });
       // The receiver keeps some slots ready, and after a shortage fewer than at the start.
-      // What leaves without a copy is held until the card, or the peer, has it.
-      const untilMs = Date.now() + (options.zeroCopyBytes === undefined ? 0 : 5000);
+      // What leaves without a copy is held until the card, or the peer, has it; what a thread of the kernel sends, until that has
+      // looked at it: an operation that a reset has ended may be over before its send is.
+      const later = options.zeroCopyBytes !== undefined || options.sqPollIdleMs !== undefined;
+      const untilMs = Date.now() + (later ? 5000 : 0);
       while (pool.freeSlots < free && Date.now() < untilMs) os.poll();
       const missing = free - pool.freeSlots;
       assert.ok(
