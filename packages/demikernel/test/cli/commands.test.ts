@@ -57,7 +57,7 @@ after(async () => {
 test('every command has help, and the list names them all', () => {
   const { status, stdout } = demikernel('--help');
   assert.equal(status, 0);
-  for (const name of ['devices', 'echo', 'capture', 'top', 'ss', 'metrics']) {
+  for (const name of ['devices', 'calibrate', 'echo', 'capture', 'top', 'ss', 'metrics']) {
     assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
     const own = demikernel(name, '--help');
     assert.equal(own.status, 0);
