@@ -11,7 +11,9 @@ export {
   type ExportOptions,
   expectConnection,
   exportConnection,
+  hasUntaken,
   listenFor,
+  type MovingHost,
   onStranger,
   resetStranger,
 } from './inetstack/tcp/migration/connections.ts';

@@ -66,7 +66,7 @@ export const QUERY = 11;
 export const MOVED = 12;
 /** Backend to switch: load and health, in the payload. */
 export const HEARTBEAT = 13;
-/** Backend to a restarted switch: I own this connection at `epoch`, or see the flags. For the switch's program in user space. */
+/** Backend to switch: I own this connection at `epoch`. Entered when there is no entry, or one of an older epoch. Bounced as VERDICT. */
 export const RELEARN = 14;
 export const LAST_STAGE = 14;
 
@@ -74,10 +74,6 @@ export const LAST_STAGE = 14;
 export const FLAG_ESTIMATE = 1;
 /** Flag: the connection is being drained from its origin: a target should refuse only when it must. */
 export const FLAG_DRAIN = 2;
-/** Flag of a RELEARN: the sender is origin or target of a migration whose outcome it does not know; `epoch` is PREPARED's. */
-export const FLAG_IN_DOUBT = 4;
-/** Flag of a RELEARN: the sender was the target, discarded what it had, and gave the connection back to its origin. */
-export const FLAG_RELEASED = 8;
 
 /** `target` of a PREPARE: the backend with the least load. Also: no backend. */
 export const ANY_BACKEND = 0xffff;
@@ -112,6 +108,8 @@ export const REASON_TOO_LARGE = 21;
 export const REASON_BAD_STATE = 22;
 /** The application at the target would not have it. */
 export const REASON_REFUSED = 23;
+/** The target has nothing of this attempt, and never will: it gave it up, or never heard of it. */
+export const REASON_GONE = 24;
 
 /** Names for people, by stage. */
 export const STAGE_NAMES: readonly string[] = [

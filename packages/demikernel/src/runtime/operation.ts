@@ -251,6 +251,15 @@ export class OperationTable {
     this.liveCount--;
   }
 
+  /** Whether a complete operation of a kind waits to be taken by whoever uses the queue. Not for the packet path. */
+  hasUntaken(opcode: number, qd: number): boolean {
+    for (let i = 0; i < this.usedSlots; i++) {
+      const operation = this.operations[i]!;
+      if (operation.state === OP_COMPLETE && operation.opcode === opcode && operation.qd === qd) return true;
+    }
+    return false;
+  }
+
   /** Calls `visit` for every operation in use; not for the packet path. */
   forEachLive(visit: (operation: Operation) => void): void {
     for (const operation of this.operations) if (operation.state !== OP_FREE) visit(operation);

@@ -3,11 +3,13 @@
 
 import { DemiError } from '@demikernel/memory';
 import { EADDRNOTAVAIL, EEXIST, EOPNOTSUPP, errnoName } from '../../../runtime/errno.ts';
+import { OP_POP } from '../../../runtime/operation.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import { count, EXPORTED } from '../counters.ts';
 import type { TcpLayer } from '../tcp-layer.ts';
 import { TcpQueue } from '../tcp-queue.ts';
 import { arrive } from './arrival.ts';
+import { forwardPacket } from './forward.ts';
 import type { FrozenConnection } from './frozen.ts';
 import { DEFAULT_HELD_PACKETS, type Holding, type PacketSink } from './holding.ts';
 import { recordBytes, writeRecord } from './record.ts';
@@ -47,6 +49,8 @@ export interface DepartingConnection extends ConnectionName {
    * `graceUs` go to `sink`.
    */
   release(sink: PacketSink, graceUs: number): void;
+  /** Hands a packet that the sink was given to another host of the link. False: it is lost, as packets may be. */
+  forward(packet: Uint8Array, to: number): boolean;
   /** It is gone, and the peer is not told. */
   discard(): void;
   /** It is gone, and the peer is told. */
@@ -80,6 +84,14 @@ export function departable(host: MovingHost, qd: number): number {
 }
 
 /**
+ * Whether something that was popped waits to be taken by the application: its state is not what the connection's is, and the two
+ * must not leave now. A turn later they may.
+ */
+export function hasUntaken(host: MovingHost, qd: number): boolean {
+  return host.runtime.operations.hasUntaken(OP_POP, qd);
+}
+
+/**
  * Takes a connection out of its stack and makes a record of it. From here on this host sends nothing for it, not even an
  * acknowledgement, until it is resumed.
  *
@@ -102,6 +114,7 @@ export function exportConnection(
     record: writeRecord(layer, c, state, queue.options),
     resume: () => frozen.resume(),
     release: (sink, graceUs) => frozen.release(sink, graceUs),
+    forward: (packet, to) => forwardPacket(layer, packet, to),
     discard: () => frozen.discard(),
     reset: () => frozen.reset(),
   };

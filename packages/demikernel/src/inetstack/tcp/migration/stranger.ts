@@ -37,13 +37,18 @@ export function meetStranger(layer: TcpLayer, s: Segment, source: number, destin
 
 /** Tells a stranger that its connection is nowhere: at once, or when its neighbour is known. Lost without a way or without room. */
 export function resetStranger(layer: TcpLayer, stranger: Stranger): void {
-  const { localAddress, remoteAddress } = stranger;
+  const { localAddress, localPort, remoteAddress, remotePort } = stranger;
+  const ports = (localPort << 16) | remotePort;
+  const isHere = (): boolean =>
+    layer.demultiplexer.find(remoteAddress, localAddress, ports) !== undefined ||
+    layer.holdings.find(remoteAddress, localAddress, ports) !== undefined;
   const route = layer.output.route(remoteAddress, localAddress);
   if (route === undefined) return;
   const send = (): void => {
-    const { localPort, remotePort, seq, ack, flags, payloadBytes } = stranger;
+    if (isHere()) return;
+    const { seq, ack, flags, payloadBytes } = stranger;
     const segment = Object.assign(new SegmentState(), { seq, ack, flags, payloadBytes });
-    sendReset(layer, route, (localPort << 16) | remotePort, segment);
+    sendReset(layer, route, ports, segment);
   };
   if (route.ready) send();
   else layer.output.resolve(route, { routeReady: send, routeFailed: () => {} });
