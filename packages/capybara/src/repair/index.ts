@@ -11,3 +11,4 @@ export { abandon, exportConnection, freeze, thaw } from './export.ts';
 export { type Flow, FlowHold, type FlowHoldOptions } from './flow-hold.ts';
 export type { HeldPath } from './flow-hold-code.ts';
 export { ImportedConnection, importConnection } from './import.ts';
+export { MovingSocket, socketOf } from './moving-socket.ts';

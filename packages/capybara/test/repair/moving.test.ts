@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { Network } from '@demikernel/lab';
 import { closeDescriptor, EAGAIN, fillQueue, libc } from '@demikernel/native/kernel';
 import { SeededRandom } from 'demikernel/stack';
-import { accepted, fillBytes, firstWrong, Mover, pause, Stage } from './stage.ts';
+import { fillBytes, firstWrong } from '../stream.ts';
+import { accepted, Mover, pause, Stage } from './stage.ts';
 
 const MOVES = Number(process.env['REPAIR_MOVES'] ?? 200);
 const SEED = Number(process.env['REPAIR_SEED'] ?? Date.now() % 1_000_000);

@@ -10,7 +10,6 @@ import {
   addRoute,
   bindSocket,
   check,
-  closeDescriptor,
   deleteRoute,
   EAGAIN,
   getLink,
@@ -31,6 +30,7 @@ import {
   freeze,
   importConnection,
 } from '../../src/repair/index.ts';
+import { byteAt, fillBytes, firstWrong } from '../stream.ts';
 
 export const PORT = 7000;
 
@@ -213,26 +213,6 @@ export class Mover {
 
 export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
-}
-
-/** The byte at a position of a stream, different for each seed. Also runs in the client, as text. */
-export function byteAt(seed: number, position: number): number {
-  return (Math.imul(position + seed, 0x9e3779b1) >>> 21) & 0xff;
-}
-
-export function fillBytes(bytes: Uint8Array, seed: number, position: number): void {
-  for (let i = 0; i < bytes.length; i++) bytes[i] = byteAt(seed, position + i);
-}
-
-/** Index of the first byte that does not belong at its position, or -1. */
-export function firstWrong(bytes: Uint8Array, seed: number, position: number): number {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== byteAt(seed, position + i)) return i;
-  return -1;
-}
-
-/** Closes descriptors when the test is over. */
-export function closeAll(descriptors: readonly number[]): void {
-  for (const fd of descriptors) closeDescriptor(fd);
 }
 
 // A client that does what it is told, a line each, and says what happens to it.

@@ -1,6 +1,8 @@
 // A connection moves in whatever state it is: idle, half-closed on either side, with a window shut, with bytes unread.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as net from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { Network } from '@demikernel/lab';
 import {
@@ -21,20 +23,12 @@ import {
   FlowHold,
   freeze,
   importConnection,
+  MovingSocket,
+  socketOf,
   thaw,
 } from '../../src/repair/index.ts';
-import {
-  type Addresses,
-  accepted,
-  Client,
-  fillBytes,
-  firstWrong,
-  IPV4,
-  IPV6,
-  Mover,
-  pause,
-  Stage,
-} from './stage.ts';
+import { fillBytes, firstWrong } from '../stream.ts';
+import { type Addresses, accepted, Client, IPV4, IPV6, Mover, pause, Stage } from './stage.ts';
 
 /** Our end: what it has sent and received so far. */
 class End {
@@ -91,24 +85,39 @@ async function scene(
   play: (end: End, client: Client, stage: Stage) => Promise<void>,
   addresses: Addresses = IPV4,
 ): Promise<void> {
+  await stageOf(
+    t,
+    async stage => {
+      const listener = stage.listen(stage.hosts[0]!);
+      const client = new Client(stage);
+      try {
+        const end = new End(await accepted(listener), stage, client);
+        await client.says('connected');
+        await play(end, client, stage);
+        end.close();
+        closeDescriptor(listener);
+      } finally {
+        client.kill();
+      }
+    },
+    addresses,
+  );
+}
+
+async function stageOf(
+  t: TestContext,
+  play: (stage: Stage) => Promise<void>,
+  addresses: Addresses = IPV4,
+): Promise<void> {
   const built = Network.build(network => new Stage(network, addresses), 'states');
   if (typeof built === 'string') {
     t.skip(built);
     return;
   }
-  const { made: stage, network } = built;
-  let client: Client | undefined;
   try {
-    const listener = stage.listen(stage.hosts[0]!);
-    client = new Client(stage);
-    const end = new End(await accepted(listener), stage, client);
-    await client.says('connected');
-    await play(end, client, stage);
-    end.close();
-    closeDescriptor(listener);
+    await play(built.made);
   } finally {
-    client?.kill();
-    network.remove();
+    built.network.remove();
   }
 }
 
@@ -266,5 +275,52 @@ describe('moving', { timeout: 60_000 }, () => {
       const { held, overflowed, tooLong } = hold.readCounters();
       assert.ok(held > 0);
       assert.equal(overflowed + tooLong, 0);
+    }));
+
+  test('node:net on both hosts, with bytes that Node has read ahead', t =>
+    stageOf(t, async stage => {
+      const serve = (socket: net.Socket, place: { got: number; sent: number }): void => {
+        socket.on('data', bytes => {
+          assert.equal(firstWrong(bytes, 1, place.got), -1);
+          place.got += bytes.length;
+          const answer = new Uint8Array(bytes.length);
+          fillBytes(answer, 2, place.sent);
+          place.sent += answer.length;
+          socket.write(answer);
+        });
+      };
+      const server = net.createServer({ pauseOnConnect: true }).listen({ fd: stage.listen(stage.hosts[0]!) });
+      const client = new Client(stage);
+      try {
+        let [socket] = (await once(server, 'connection')) as [net.Socket];
+        const place = { got: 0, sent: 0 };
+        serve(socket, place);
+        socket.resume();
+        client.tell('send 10000');
+        await client.says('got 10000');
+        for (let host = 1, total = 10_000; host <= 6; host++) {
+          // Paused, so that bytes lie in Node's buffer and in the kernel's.
+          socket.pause();
+          client.tell('send 300000');
+          total += 300_000;
+          await pause(20);
+          const moving = MovingSocket.start(socket)!;
+          const to = stage.hosts[host % 2]!;
+          const restored = runInNamespace(to, () => importConnection(moving.connection));
+          stage.turn();
+          runInNamespace(to, () => restored.resume());
+          moving.left();
+          // Its descriptor is closed when libuv comes to it.
+          await once(socket, 'close');
+          socket = socketOf(restored);
+          serve(socket, place);
+          await client.says(`got ${total}`);
+        }
+        client.tell('end');
+        await client.says('closed');
+      } finally {
+        client.kill();
+        server.close();
+      }
     }));
 });
