@@ -11,8 +11,9 @@ import { memory } from './memory/main.ts';
 import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
 import { stack } from './stack/main.ts';
+import { switching } from './switch/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv, cornflakes];
+const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv, cornflakes, switching];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;

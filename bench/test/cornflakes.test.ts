@@ -141,6 +141,22 @@ test('--part in-process: figures for every message', async () => {
   }
 });
 
+test('--part service: what a request costs, on shared memory and on a wire', async t => {
+  const refusal = platformRefusal();
+  if (refusal !== undefined) return t.skip(refusal);
+  const { rows } = await rowsOf([
+    '--part=service',
+    '--workload=cdn-like',
+    '--protocols=cornflakes,raw',
+    '--keys=300',
+  ]);
+  assert.deepEqual(
+    rows.map(row => `${row['transport']} ${row.system}`),
+    ['catmem cornflakes', 'catmem raw', 'wire cornflakes', 'wire raw'],
+  );
+  for (const row of rows) assertNumbers(row, ['nsPerRequest']);
+});
+
 const SHORT = ['--keys', '300', '--point-ms', '40', '--connections', '4'];
 // Beyond any stall: what is tested is the way there.
 const PATIENT = ['--p99-us', '1000000'];
@@ -195,7 +211,10 @@ test('--part ablation, with lists of values', async t => {
 
 test('arguments that make no sense are refused by name', async () => {
   const refused: [string[], RegExp][] = [
-    [['--part=everything'], /--part: there is no 'everything'; there are: in-process, load, ablation/],
+    [
+      ['--part=everything'],
+      /--part: there is no 'everything'; there are: in-process, service, load, ablation/,
+    ],
     [['--protocols=cornflakes,xml'], /--protocols: there is no 'xml'/],
     [['--keys=-1'], /--keys is a whole number above 0, not '-1'/],
     [['--sigma=wide'], /--sigma is a number above 0, not 'wide'/],

@@ -18,10 +18,17 @@ import {
   QUICK_BUDGET,
   underLoad,
 } from './load/rows.ts';
-import { DEFAULT_SEED, DEFAULT_SIGMA, WORKLOADS, type WorkloadSetting } from './load/setting.ts';
+import {
+  DEFAULT_SEED,
+  DEFAULT_SIGMA,
+  type ProtocolSetting,
+  WORKLOADS,
+  type WorkloadSetting,
+} from './load/setting.ts';
+import { inService, SERVICE_NOTES, serviceColumns } from './service/rows.ts';
 
 /** The parts, in the order in which they run. */
-const PARTS = ['in-process', 'load', 'ablation'] as const;
+const PARTS = ['in-process', 'service', 'load', 'ablation'] as const;
 type Part = (typeof PARTS)[number];
 
 const CONNECTIONS = 16;
@@ -78,12 +85,21 @@ function budgetOf(values: Values, quick: boolean): LoadBudget {
   };
 }
 
-/** Everything under load that was asked for, one after the other. */
-function loadsOf(parts: readonly Part[], { quick, values }: RunOptions): LoadOptions[] {
+function workloadsOf({ quick, values }: RunOptions): WorkloadSetting[] {
   const names = WORKLOADS.filter(name => name !== 'ycsb-c');
-  const workloads = values['workload'] === undefined ? names : chosen('workload', values, WORKLOADS);
+  const wanted = values['workload'] === undefined ? names : chosen('workload', values, WORKLOADS);
+  return wanted.map(name => workloadOf(name, values, quick));
+}
+
+function protocolsOf(values: Values): readonly ProtocolSetting[] {
   const systems = PROTOCOLS.map(({ system }) => system);
-  const protocols = chosen('protocols', values, systems);
+  const wanted = chosen('protocols', values, systems);
+  return PROTOCOLS.filter(({ system }) => wanted.includes(system));
+}
+
+/** Everything under load that was asked for, one after the other. */
+function loadsOf(parts: readonly Part[], options: RunOptions): LoadOptions[] {
+  const { quick, values } = options;
   const common = {
     connections: numberOf('connections', values, CONNECTIONS),
     p99BoundUs: numberOf('p99-us', values, P99_BOUND_US),
@@ -93,12 +109,10 @@ function loadsOf(parts: readonly Part[], { quick, values }: RunOptions): LoadOpt
   const loads: LoadOptions[] = [];
   for (const part of ['load', 'ablation'] as const) {
     if (!parts.includes(part)) continue;
-    const settings =
-      part === 'ablation' ? ABLATIONS : PROTOCOLS.filter(({ system }) => protocols.includes(system));
+    const protocols = part === 'ablation' ? ABLATIONS : protocolsOf(values);
     for (const libos of chosen('libos', values, LIBRARY_OSES)) {
-      for (const name of workloads) {
-        const workload = workloadOf(name, values, quick);
-        loads.push({ ...common, part, libos, workload, protocols: settings });
+      for (const workload of workloadsOf(options)) {
+        loads.push({ ...common, part, libos, workload, protocols });
       }
     }
   }
@@ -112,6 +126,11 @@ async function run(options: RunOptions): Promise<Row[]> {
   const loads = loadsOf(parts, options);
   const rows: Row[] = [];
   if (parts.includes('in-process')) rows.push(...(await inProcess(options, libraries)));
+  if (parts.includes('service')) {
+    const systems = [...protocolsOf(values), ...ABLATIONS.filter(({ system }) => system !== 'cornflakes')];
+    const protocols = values['protocols'] === undefined ? systems : protocolsOf(values);
+    rows.push(...(await inService(options, workloadsOf(options), protocols)));
+  }
   for (const load of loads) {
     const refusal = loadRefusal(load.libos);
     if (refusal !== undefined) progress(`left out: ${load.libos}: ${refusal}`);
@@ -126,6 +145,7 @@ function tables(rows: readonly Row[]): Table[] {
   const ablations = of('ablation');
   return [
     { rows: of('in-process'), columns: inProcessColumns(of('in-process')), notes: IN_PROCESS_NOTES },
+    { rows: of('service'), columns: serviceColumns(of('service')), notes: SERVICE_NOTES },
     { rows: loads, columns: loadColumns(loads), notes: LOAD_NOTES },
     { rows: ablations, columns: loadColumns(ablations), notes: ABLATION_NOTES },
   ];

@@ -11,6 +11,7 @@ import { BareClient, makeBare, serveBare } from './bare-peer.ts';
 import { CatmemClient, type CatmemPeerOptions, serveCatmem } from './catmem-peer.ts';
 import { type Client, carryOut, type Task } from './peer.ts';
 import { PortClient, servePort } from './port-peer.ts';
+import { SleepingClient, type SleepKind, serveSleeping } from './sleep-peer.ts';
 import { NodeClient, serveUnix, UnixClient } from './unix-peer.ts';
 
 function print(value: unknown): void {
@@ -34,6 +35,8 @@ async function serve(system: string, wait: string, name: string): Promise<void> 
     serveBare(words);
   } else if (system === 'catmem') {
     await serveCatmem(catmemOptions(wait, name), () => print({ where: name }));
+  } else if (system === 'sleep') {
+    serveSleeping(wait as SleepKind, where => print({ where }));
   } else if (system === 'port') {
     print({ where: '' });
     setInterval(() => {}, 1 << 30);
@@ -47,6 +50,7 @@ async function serve(system: string, wait: string, name: string): Promise<void> 
 async function makeClient(system: string, wait: string, where: string): Promise<Client> {
   if (system === 'bare') return new BareClient(where);
   if (system === 'catmem') return await CatmemClient.connect(catmemOptions(wait, where));
+  if (system === 'sleep') return new SleepingClient(wait as SleepKind, where);
   if (system === 'port') return new PortClient(new URL(import.meta.url));
   if (wait === 'both') return new NodeClient(where, true);
   return new UnixClient(where);

@@ -22,7 +22,7 @@ const FIRST_PORT = 7400;
 
 /** Who is compared. */
 interface System {
-  /** `bare`, `catmem`, `node:net`, `node:net-spin`, `port`. */
+  /** `bare`, `catmem`, `node:net`, `node:net-spin`, `port`, `sleep`. */
   system: string;
   wait: string;
   streams: boolean;
@@ -40,6 +40,11 @@ const SYSTEMS: readonly System[] = [
   { system: 'node:net-spin', wait: 'spin', streams: true, sleeps: false },
   { system: 'node:net', wait: 'interrupt', streams: true, sleeps: true },
   { system: 'port', wait: 'interrupt', streams: true, sleeps: false },
+  { system: 'catmem', wait: 'interrupt', streams: false, sleeps: true },
+  { system: 'sleep', wait: 'socket', streams: false, sleeps: false },
+  { system: 'sleep', wait: 'eventfd', streams: false, sleeps: false },
+  { system: 'sleep', wait: 'uring-futex', streams: false, sleeps: false },
+  { system: 'sleep', wait: 'futex', streams: false, sleeps: false },
 ];
 
 const ECHO_BYTES = 64;
@@ -50,7 +55,7 @@ export const memory: Benchmark = {
   name: 'memory',
   summary: 'messages between two processes: Catmem beside bare memory, UNIX sockets and MessagePort',
   options: {
-    systems: { type: 'string', help: 'only these, by commas: bare,catmem,node:net-spin,node:net,port' },
+    systems: { type: 'string', help: 'only these, by commas: bare,catmem,node:net-spin,node:net,port,sleep' },
     'round-ms': { type: 'string', help: 'how long a round measures' },
   },
   run,
@@ -61,6 +66,7 @@ export const memory: Benchmark = {
     'a UNIX socket; both: Node at both ends, neither event loop sleeps; spin: a client of libc that spins; node:net: the same, the',
     'service sleeps. A sender writes 8 bytes of a message, a receiver reads 4: what filling',
     'and using the rest costs is the same for all. catmem: messages of the sender are lent, copied on arrival (-copy), or lent in slots of 64 KiB (-64k).',
+    'sleep: both ends sleep between messages, which are a word of shared memory: how they wake each other, and what that costs alone.',
     'idle: share of a core that service and client take, connected, when nobody says anything. B/echo: bytes allocated, both ends;',
     'planted: the same with 0.04 added.',
   ],

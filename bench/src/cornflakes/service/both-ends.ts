@@ -14,9 +14,9 @@ import { type ProtocolSetting, thresholdOf } from '../load/setting.ts';
 
 export type Transport = 'catmem' | 'wire';
 
-const CONNECTIONS = 8;
+const CONNECTIONS = 16;
 /** Requests of one push, and of one turn. */
-const REQUESTS_PER_PUSH = 4;
+const REQUESTS_PER_PUSH = 8;
 export const REQUESTS_PER_TURN: number = CONNECTIONS * REQUESTS_PER_PUSH;
 /** What a turn takes on the wire's clock, for the stacks' timers. */
 const TURN_US = 5;
