@@ -1,13 +1,13 @@
 // Not a test: reads messages to their last field, from a received array, beside protobufjs' generated code on the same
-// values, in alternating rounds. Prints the least and the middle ns per message, and the heap bytes that one allocates
-// (`node --expose-gc --min-semi-space-size=128 --max-semi-space-size=128`).
+// values, in alternating rounds. Prints the least and the middle nanoseconds of processor time per message, and the heap
+// bytes that one allocates (`node --expose-gc --min-semi-space-size=128 --max-semi-space-size=128`).
 
 import { readFileSync } from 'node:fs';
 import { heapRegion, type ScatterGatherArray, SlotPool } from '@demikernel/memory';
 import protobuf from 'protobufjs';
 import type { Message } from '../../src/index.ts';
-import { Batch, Everything, GetReq, GetResp, Point, Tick } from '../contract/contract.ts';
-import { OldEverything } from '../contract/old-everything.ts';
+import { Batch, GetReq, Tick } from '../contract/contract.ts';
+import { alternate, report } from './rounds.ts';
 
 const SCHEMA = new URL('../../../test/contract/contract.proto', import.meta.url);
 const { root } = protobuf.parse(readFileSync(SCHEMA, 'utf8'));
@@ -173,48 +173,5 @@ compare(
   (m: { id: number; key: string }) => m.id + m.key.length,
 );
 
-// A program with many types of messages: inline caches see more than one. Likewise for the peer.
-const others = [Point, Batch, Everything, OldEverything, GetReq, GetResp, Tick];
-for (let i = 0; i < 20_000; i++) {
-  for (const type of others) {
-    const message = type.acquire();
-    const read = type.acquire();
-    read.tryRead(message.toBytes());
-    read.release();
-    message.release();
-  }
-}
-
-const ROUNDS = 15;
-const COUNT = 60_000;
-const nsOf: number[][] = work.flatMap(() => [[], []]);
-for (let round = 0; round < ROUNDS; round++) {
-  work.forEach(([, ours, theirs], at) => {
-    [ours, theirs].forEach((run, side) => {
-      // Processor time: others may run beside.
-      const began = process.cpuUsage();
-      for (let i = 0; i < COUNT; i++) run(i);
-      const { user, system } = process.cpuUsage(began);
-      nsOf[2 * at + side]!.push((1000 * (user + system)) / COUNT);
-    });
-  });
-}
-
-function bytesPer(run: (i: number) => void): number {
-  globalThis.gc?.();
-  const before = process.memoryUsage().heapUsed;
-  for (let i = 0; i < 20_000; i++) run(i);
-  return (process.memoryUsage().heapUsed - before) / 20_000;
-}
-
-for (const [at, [name, ours, theirs]] of work.entries()) {
-  const [mine, peer] = [nsOf[2 * at]!, nsOf[2 * at + 1]!].map(all => all.sort((a, b) => a - b)) as [
-    number[],
-    number[],
-  ];
-  const middle = ROUNDS >> 1;
-  console.log(
-    `${name.padEnd(22)} ours ${mine[0]!.toFixed(0).padStart(5)} ${mine[middle]!.toFixed(0).padStart(5)} ns ${bytesPer(ours).toFixed(1).padStart(7)} B   protobufjs ${peer[0]!.toFixed(0).padStart(5)} ${peer[middle]!.toFixed(0).padStart(5)} ns ${bytesPer(theirs).toFixed(1).padStart(7)} B   ratio ${(mine[0]! / peer[0]!).toFixed(2)}`,
-  );
-}
+report(alternate(work));
 if (sink === 1) console.log(sink);
