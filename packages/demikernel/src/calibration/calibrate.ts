@@ -23,7 +23,7 @@ export interface CalibrateOptions {
   sizesBytes: readonly number[];
   /** How long to measure. */
   seconds: number;
-  /** Bytes of values that messages are made of; fewer lie in caches. At most a quarter of the device's memory. */
+  /** Bytes of values that messages are made of: more than the caches hold, or not. */
   workingSetBytes: number;
   /** Told how far it has come, from 0 to 1. */
   onProgress?: (fraction: number) => void;

@@ -1,76 +1,107 @@
 // The message that calibration sends: an array of fields of one size, copied or by reference as a threshold says, the way
 // Cornflakes sends one; and the values that the fields have.
 
-import { DemiError, type Gatherable, type ScatterGatherArray, type Slice } from '@demikernel/memory';
+import {
+  DemiError,
+  type Gatherable,
+  type ScatterGatherArray,
+  type Slice,
+  type SlotPool,
+} from '@demikernel/memory';
 import type { LibraryOs } from '../runtime/library-os.ts';
 import { SeededRandom } from '../runtime/random.ts';
 
 /** Fields of one message at most: their table must fit into one slice of every device. */
 export const MOST_FIELDS = 64;
-/** Values kept of one size: enough that the next one is not in the first-level cache. */
-const MOST_VALUES = 32_768;
 const VALUE_ALIGNMENT = 64;
 /** Up to so many bytes a loop copies as fast as `copyWithin` does. As Cornflakes' writer has it. */
 const LOOP_BYTES = 8;
 const COUNT_BYTES = 4;
 const ENTRY_BYTES = 8;
 
-/** Part of a library OS's memory, a quarter at most, filled with values that stay where they are. */
+/** Part of a library OS's memory, half of it at most, full of values that stay where they are. */
 export class ValueMemory {
-  readonly pieceBytes: number;
+  readonly pool: SlotPool;
   readonly lengthBytes: number;
+  private readonly pieceBytes: number;
   private readonly blocks: Slice[];
+  private readonly random: SeededRandom;
 
   /** @throws ERR_DEMI_CALIBRATION when the memory is used up already */
   constructor(libraryOs: LibraryOs, lengthBytes: number) {
     const { pool } = libraryOs;
+    this.pool = pool;
     this.pieceBytes = libraryOs.sliceBytes;
     this.blocks = [];
-    const wantedBytes = Math.min(pool.region.lengthBytes >> 2, lengthBytes);
+    this.random = new SeededRandom(1);
+    const wantedBytes = Math.min(pool.region.lengthBytes >> 1, lengthBytes);
     for (let bytes = 0; bytes < wantedBytes; bytes += pool.slotSizeBytes) {
       const block = pool.alloc(this.pieceBytes);
-      if (block === undefined)
+      if (block === undefined) {
+        this.release();
         throw new DemiError('ERR_DEMI_CALIBRATION', 'the device has no memory to measure with');
+      }
       block.bytes().fill(bytes >> pool.slotShift);
       this.blocks.push(block);
     }
-    this.lengthBytes = this.blocks.length * this.pieceBytes;
+    this.lengthBytes = this.blocks.length * pool.slotSizeBytes;
   }
 
-  /** Slices of values of `valueBytes`, each in {@link piecesOf} pieces, several in a block where they fit. */
-  carve(valueBytes: number): Slice[] {
-    const { blocks, pieceBytes } = this;
-    const most = MOST_VALUES * this.piecesOf(valueBytes);
-    const pieces: Slice[] = [];
-    const step = Math.ceil(valueBytes / VALUE_ALIGNMENT) * VALUE_ALIGNMENT;
-    if (step <= pieceBytes >> 1) {
-      for (const block of blocks) {
-        for (let at = 0; at + valueBytes <= pieceBytes; at += step) {
-          if (pieces.length === most) return pieces;
-          pieces.push(block.sub(at, valueBytes));
-        }
-      }
-      return pieces;
-    }
-    let left = valueBytes;
-    for (const block of blocks) {
-      const length = Math.min(left, pieceBytes);
-      pieces.push(block.sub(0, length));
-      left -= length;
-      if (left === 0) left = valueBytes;
-    }
-    pieces.length -= pieces.length % this.piecesOf(valueBytes);
-    return pieces;
-  }
-
+  /** Slices that a value of so many bytes has. */
   piecesOf(valueBytes: number): number {
     return Math.ceil(valueBytes / this.pieceBytes);
+  }
+
+  /** How many values of so many bytes there are: several in a block where they fit, else in several blocks. */
+  valuesOf(valueBytes: number): number {
+    const { blocks, pieceBytes } = this;
+    const pieces = this.piecesOf(valueBytes);
+    if (pieces > 1) return Math.floor(blocks.length / pieces);
+    return blocks.length * Math.max(1, Math.floor(pieceBytes / alignedBytes(valueBytes)));
+  }
+
+  /** Puts the pieces of some value, anywhere in the memory, into `pieces` from `at` on. None of its bytes is read. */
+  choose(valueBytes: number, pieces: Slice[], at: number): void {
+    const { blocks, pieceBytes } = this;
+    const index = this.random.below(this.valuesOf(valueBytes));
+    const count = this.piecesOf(valueBytes);
+    if (count === 1) {
+      const block = blocks[index % blocks.length]!;
+      const start = Math.floor(index / blocks.length) * alignedBytes(valueBytes);
+      this.point(pieces, at, block, start, valueBytes);
+      return;
+    }
+    let left = valueBytes;
+    for (let i = 0; i < count; i++) {
+      const length = Math.min(left, pieceBytes);
+      this.point(pieces, at + i, blocks[index * count + i]!, 0, length);
+      left -= length;
+    }
+  }
+
+  /** Has a slice, made when there is none yet, hold bytes of a block. */
+  private point(pieces: Slice[], at: number, block: Slice, start: number, length: number): void {
+    this.pool.retain(block.slot);
+    const offset = block.offset + start;
+    if (at === pieces.length) {
+      pieces.push(this.pool.slice(block.slot, offset, length));
+      return;
+    }
+    const piece = pieces[at]!;
+    this.pool.release(piece.slot);
+    piece.slot = block.slot;
+    piece.offset = offset;
+    piece.length = length;
   }
 
   release(): void {
     for (const block of this.blocks) block.release();
     this.blocks.length = 0;
   }
+}
+
+function alignedBytes(valueBytes: number): number {
+  return Math.ceil(valueBytes / VALUE_ALIGNMENT) * VALUE_ALIGNMENT;
 }
 
 /**
@@ -87,32 +118,27 @@ export class FieldArray implements Gatherable {
   thresholdBytes: number;
   private readonly headBytes: number;
   private readonly piecesPerField: number;
-  private readonly pieces: Slice[];
-  /** Index of each value's first piece, in an order that no prefetcher guesses. */
-  private readonly order: Int32Array;
-  private at: number;
+  private readonly memory: ValueMemory;
   /** Pieces of the messages of one burst, one after the other, as whoever answers requests has looked them up. */
   private readonly chosen: Slice[];
   private next: number;
 
+  /** @throws ERR_DEMI_CALIBRATION when the memory has too few values of this size */
   constructor(memory: ValueMemory, fields: number, fieldBytes: number) {
     this.fields = fields;
     this.fieldBytes = fieldBytes;
     this.thresholdBytes = 0;
     this.headBytes = COUNT_BYTES + ENTRY_BYTES * fields;
     this.piecesPerField = memory.piecesOf(fieldBytes);
-    this.pieces = memory.carve(fieldBytes);
-    const values = Math.floor(this.pieces.length / this.piecesPerField);
-    if (values < fields)
-      throw new DemiError(
-        'ERR_DEMI_CALIBRATION',
-        `${fields} values of ${fieldBytes} bytes do not fit in the device's memory`,
-      );
-    this.order = shuffled(values, fields * fieldBytes + fields);
-    for (let i = 0; i < values; i++) this.order[i] = this.order[i]! * this.piecesPerField;
-    this.at = 0;
+    this.memory = memory;
     this.chosen = [];
     this.next = 0;
+    if (memory.valuesOf(fieldBytes) < fields) {
+      throw new DemiError(
+        'ERR_DEMI_CALIBRATION',
+        `the memory to measure with does not hold ${fields} values of ${fieldBytes} bytes`,
+      );
+    }
   }
 
   /** Bytes of the whole message. */
@@ -120,20 +146,11 @@ export class FieldArray implements Gatherable {
     return this.headBytes + this.fields * this.fieldBytes;
   }
 
-  /** Looks up the values of the next `messages` messages: the slices come into the cache, their bytes do not. */
+  /** Chooses the values of the next `messages` messages: the slices come into the cache, their bytes do not. */
   choose(messages: number): void {
-    const { chosen, fields, order, pieces, piecesPerField } = this;
-    let count = 0;
-    for (let i = 0; i < messages; i++) {
-      if (this.at + fields > order.length) this.at = 0;
-      for (let field = 0; field < fields; field++) {
-        const from = order[this.at++]!;
-        for (let p = 0; p < piecesPerField; p++) {
-          const piece = pieces[from + p]!;
-          if (piece.length !== 0) chosen[count++] = piece;
-        }
-      }
-    }
+    const values = messages * this.fields;
+    for (let i = 0; i < values; i++)
+      this.memory.choose(this.fieldBytes, this.chosen, i * this.piecesPerField);
     this.next = 0;
   }
 
@@ -198,19 +215,7 @@ export class FieldArray implements Gatherable {
   }
 
   release(): void {
-    for (const piece of this.pieces) piece.release();
-    this.pieces.length = 0;
+    for (const piece of this.chosen) piece.release();
+    this.chosen.length = 0;
   }
-}
-
-/** Another order for every message: two that go through the same values in step would warm the cache for each other. */
-function shuffled(count: number, seed: number): Int32Array {
-  const random = new SeededRandom(seed);
-  const order = new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    const j = random.below(i + 1);
-    order[i] = order[j]!;
-    order[j] = i;
-  }
-  return order;
 }

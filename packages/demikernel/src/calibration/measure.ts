@@ -45,6 +45,7 @@ export async function measure(exchange: Exchange, options: MeasureOptions): Prom
   const random = new SeededRandom(1);
   const rounds: number[][][] = shapes.map(() => ways.map(() => []));
   const order = shapes.map((_, i) => i);
+  const turns = ways.map((_, i) => i);
   const started = performance.now();
   const lengthMs = options.seconds * 1000;
   let breathedMs = started;
@@ -53,9 +54,9 @@ export async function measure(exchange: Exchange, options: MeasureOptions): Prom
     if (round >= LEAST_ROUNDS && spent >= 1) break;
     shuffle(order, random);
     for (const index of order) {
-      for (let i = 0; i < ways.length; i++) {
-        // Each way comes first, second, … equally often.
-        const way = (((i + round) % ways.length) + ways.length) % ways.length;
+      // What the way before has left in the caches helps, and hinders, all alike.
+      shuffle(turns, random);
+      for (const way of turns) {
         const ns = send(exchange, shapes[index]!, ways[way]!);
         if (round >= 0) rounds[index]![way]!.push(ns);
       }

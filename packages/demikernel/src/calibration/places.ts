@@ -12,6 +12,7 @@ import {
   NetlinkSocket,
   runInNamespace,
 } from '@demikernel/native/kernel';
+import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
 import type { Demikernel } from '../pdpix/demikernel.ts';
 import { open } from '../pdpix/open.ts';
 import { errnoName } from '../runtime/errno.ts';
@@ -37,9 +38,11 @@ export interface ExchangeOptions {
   host?: HostPlace | undefined;
   /** Of AF_XDP: see `CatpowderOptions`. Default Infinity. */
   descriptorThresholdBytes?: number;
-  /** Bytes of values to send, at most a quarter of the device's memory. */
+  /** Bytes of values to send; the device gets twice as much memory, 64 MiB at least. */
   workingSetBytes: number;
 }
+
+type PacketOptions = Pick<CatpowderOptions, 'slots' | 'slotSizeBytes' | 'descriptorThresholdBytes'>;
 
 /** The two ends of a connection. */
 interface Ends {
@@ -48,10 +51,16 @@ interface Ends {
   receiver: Receiver;
 }
 
-/** Packet memory of each end: 32 MiB, so that values do not all lie in caches. */
-const PACKET_SLOTS = 16_384;
+const LEAST_MEMORY_BYTES = 64 << 20;
+const PACKET_SLOT_BYTES = 2048;
 const CONNECT_MS = 5_000;
 const WITH_ITSELF = 'a connection with itself';
+
+function memoryOf(workingSetBytes: number): number {
+  // Slots of every library OS divide it.
+  const unit = 1 << 20;
+  return Math.max(LEAST_MEMORY_BYTES, Math.ceil((2 * workingSetBytes) / unit) * unit);
+}
 
 /** Nothing here is to follow an earlier calibration. */
 const UNCALIBRATED = { calibration: 'off', wait: 'spin' } as const;
@@ -73,20 +82,24 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
 }
 
 async function openEnds(options: ExchangeOptions): Promise<Ends> {
-  const { descriptorThresholdBytes = Number.POSITIVE_INFINITY, host, place } = options;
+  const { host, place } = options;
+  const memoryBytes = memoryOf(options.workingSetBytes);
+  const packetOptions: PacketOptions = {
+    slots: memoryBytes / PACKET_SLOT_BYTES,
+    slotSizeBytes: PACKET_SLOT_BYTES,
+    descriptorThresholdBytes: options.descriptorThresholdBytes ?? Number.POSITIVE_INFINITY,
+  };
   switch (place) {
     case 'catnap':
     case 'catcollar': {
-      const near = await open({ ...UNCALIBRATED, libos: place });
+      const near = await open({ ...UNCALIBRATED, libos: place, memoryBytes });
       const far = await otherwiseClose(near, () => open({ ...UNCALIBRATED, libos: place }));
       return connect(near, far, '127.0.0.1:0');
     }
     case 'catmem':
-      return openWithThread(place);
+      return openWithThread(place, memoryBytes);
     default:
-      return host === undefined
-        ? openOverVeth(place, descriptorThresholdBytes)
-        : openOnHost(place, host, descriptorThresholdBytes);
+      return host === undefined ? openOverVeth(place, packetOptions) : openOnHost(place, host, packetOptions);
   }
 }
 
@@ -100,11 +113,11 @@ async function otherwiseClose<T>(first: { shutDown(): void }, action: () => Prom
 }
 
 /** In shared memory each piece is taken, and given back, by itself, and the receiver reads what the sender may not have touched. */
-async function openWithThread(libos: 'catmem'): Promise<Ends> {
+async function openWithThread(libos: 'catmem', memoryBytes: number): Promise<Ends> {
   const receiver = await ThreadReceiver.start(libos);
   let near: Demikernel | undefined;
   try {
-    near = await open({ ...UNCALIBRATED, libos });
+    near = await open({ ...UNCALIBRATED, libos, memoryBytes });
     const qd = near.socket('stream');
     const connecting = near.connect(qd, receiver.address);
     turnUntil([near], () => near!.isComplete(connecting), WITH_ITSELF);
@@ -121,16 +134,15 @@ async function openWithThread(libos: 'catmem'): Promise<Ends> {
 async function openOnHost(
   device: 'af-xdp' | 'af-packet',
   host: HostPlace,
-  descriptorThresholdBytes: number,
+  options: PacketOptions,
 ): Promise<Ends> {
   const near = await open({
+    ...options,
     ...UNCALIBRATED,
     libos: 'catpowder',
     device,
     interface: host.interface,
     address: host.address,
-    slots: PACKET_SLOTS,
-    descriptorThresholdBytes,
   });
   try {
     const qd = streamWithoutDelay(near);
@@ -147,22 +159,22 @@ async function openOnHost(
 const NEAR_ADDRESS = '10.0.0.1';
 const FAR_ADDRESS = '10.0.0.2';
 
-async function openOverVeth(device: 'af-xdp' | 'af-packet', descriptorThresholdBytes: number): Promise<Ends> {
+async function openOverVeth(device: 'af-xdp' | 'af-packet', packetOptions: PacketOptions): Promise<Ends> {
   removeAbandoned();
   const namespace = `demi-${process.pid}-calibrate`;
   createNamespace(namespace);
   try {
     makePair(namespace);
-    const options = { ...UNCALIBRATED, libos: 'catpowder', device, namespace, slots: PACKET_SLOTS } as const;
+    const options = { ...UNCALIBRATED, libos: 'catpowder', device, namespace } as const;
     const onNotice = (): void => {};
     const tcp = { congestionControl: 'none', ackEverySegments: 1 } as const;
     const near = await open({
       ...options,
+      ...packetOptions,
       onNotice,
       tcp,
       interface: 'near',
       address: `${NEAR_ADDRESS}/24`,
-      descriptorThresholdBytes,
     });
     const far = await otherwiseClose(near, () =>
       open({ ...options, onNotice, tcp, interface: 'far', address: `${FAR_ADDRESS}/24` }),

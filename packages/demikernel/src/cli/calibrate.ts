@@ -24,7 +24,8 @@ import { type Command, stopOnSignals, UsageError } from './command.ts';
 const FIELDS = '1,2,4,8,16,32';
 const SIZES = '256,512,1024,2048,4096,8192,16384';
 const SECONDS = '20';
-const WORKING_SET_BYTES = String(16 << 20);
+const WORKING_SET_BYTES = String(64 << 20);
+const MOST_WORKING_SET_BYTES = 512 << 20;
 const MOST_SIZE_BYTES = 65_536;
 const MOST_SHAPES = 400;
 
@@ -40,7 +41,8 @@ Cornflakes take it. Devices that cannot be opened here are left out, unless they
   --to ADDRESS:PORT     with it: who accepts a TCP connection and reads what comes
   --fields N,…          fields of a message (default ${FIELDS})
   --sizes BYTES,…       bytes of all its fields together (default ${SIZES})
-  --working-set BYTES   bytes of values to choose from (default ${WORKING_SET_BYTES}); few lie in the caches
+  --working-set BYTES   bytes of values to choose from (default ${WORKING_SET_BYTES}:
+                        more than the caches hold)
   --seconds N           how long to measure each device (default ${SECONDS})
   --no-store            keep nothing
   --svg FILE            the maps as pictures; with several devices FILE-DEVICE.svg
@@ -154,7 +156,12 @@ export const calibrateCommand: Command = {
     const host = hostOf(values, places);
     const fields = numbers('fields', values.fields, 1, MOST_FIELDS);
     const sizesBytes = numbers('sizes', values.sizes, 1, MOST_SIZE_BYTES);
-    const [workingSetBytes] = numbers('working-set', values['working-set'], MOST_SIZE_BYTES, 1 << 30);
+    const [workingSetBytes] = numbers(
+      'working-set',
+      values['working-set'],
+      MOST_SIZE_BYTES,
+      MOST_WORKING_SET_BYTES,
+    );
     const seconds = Number(values.seconds);
     if (!(seconds > 0 && seconds <= 3600)) throw new UsageError('--seconds takes a number up to 3600');
     const shapes = shapesOf(fields, sizesBytes).length;

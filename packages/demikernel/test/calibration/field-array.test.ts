@@ -23,7 +23,7 @@ function built(pool: SlotPool, message: FieldArray): ScatterGatherArray {
 test('copied or by reference, a message is the same bytes', () => {
   const os = device();
   const memory = new ValueMemory(os, POOL_BYTES);
-  assert.ok(memory.lengthBytes <= POOL_BYTES >> 2);
+  assert.ok(memory.lengthBytes <= POOL_BYTES >> 1);
   const held = os.pool.freeSlots;
   for (const [fields, fieldBytes] of [
     [1, 8],
