@@ -1,3 +1,3 @@
 // The public entry of the load balancer: switch, migration protocol, policies.
 
-export {};
+export * from './switch/index.ts';

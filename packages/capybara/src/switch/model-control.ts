@@ -26,6 +26,8 @@ const DROP = 1;
 const PASS = 2;
 const TRANSMIT = 3;
 const REDIRECT = 4;
+/** Action of {@link ModelControl.receive}: back out of the port it came in by. */
+export const BOUNCED = 5;
 
 const PATH = Object.fromEntries(L.SWITCH_PATHS.map((name, index) => [name, index])) as Record<
   L.SwitchPath,
@@ -57,7 +59,7 @@ export class ModelControl {
   }
 
   /** Takes a UDP frame for the control port of the switch's address. */
-  receive(_port: number, v: DataView, o: number, length: number): number {
+  receive(v: DataView, o: number, length: number): number {
     this.outPort = L.NONE;
     if (!isMessage(v, o, length)) return this.#end(PATH.malformedControl, DROP);
     this.#rekey();
@@ -221,7 +223,7 @@ export class ModelControl {
     for (let i = 0; i < 2; i++) swap8(v, o + UDP + i, o + UDP + 2 + i);
     // No checksum (RFC 768): the MAC says more.
     v.setUint16(o + UDP + 6, 0);
-    return this.#end(path, TRANSMIT);
+    return this.#end(path, BOUNCED);
   }
 
   /** Sends the message on to a backend's own address. */

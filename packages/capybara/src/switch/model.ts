@@ -12,7 +12,7 @@
 
 import { MIGRATION_PORT } from '../tcpmig/header.ts';
 import * as L from './layout.ts';
-import { ModelControl } from './model-control.ts';
+import { BOUNCED, ModelControl } from './model-control.ts';
 import { INSERT_FULL, INSERTED, ModelState } from './model-state.ts';
 import type { SwitchTables } from './tables.ts';
 
@@ -108,9 +108,9 @@ export class SwitchModel {
       const path = this.#udp(role, v, o, transport, length);
       if (path === PATH.forgedControl) return this.#end(path, DROP);
       if (path === PATH.verdict) {
-        const action = this.#control.receive(port, v, o, length);
+        const action = this.#control.receive(v, o, length);
         this.outPort = this.#control.outPort;
-        return this.#end(this.#control.path, action);
+        return this.#end(this.#control.path, action === BOUNCED ? this.#back(port, role) : action);
       }
     }
     return role === 'backend'
@@ -146,7 +146,14 @@ export class SwitchModel {
     v.setInt32(o + 38, v.getInt32(o + 28));
     copyMac(this.tables.view, mac, v, o + 22);
     v.setInt32(o + 28, target, true);
-    return this.#end(PATH.arp, TRANSMIT);
+    return this.#end(PATH.arp, this.#back(port, role));
+  }
+
+  /** Out of the port it came in by. A veth end takes XDP_TX only with a program at the other, a redirect with GRO too. */
+  #back(port: number, role: L.PortRole): number {
+    if (role === 'both') return TRANSMIT;
+    this.outPort = port;
+    return REDIRECT;
   }
 
   /** Index of a virtual address given as a packet's word; -1 for none. */
@@ -168,7 +175,7 @@ export class SwitchModel {
     if (index < 0) return this.#end(PATH.otherAddress, PASS);
     if ((v.getUint16(o + IP + 6) & FRAGMENT_MASK) !== 0) return this.#end(PATH.fragment, DROP);
     const protocol = v.getUint8(o + IP + 9);
-    if (protocol === 1) return this.#icmp(index, port, v, o, transport, length);
+    if (protocol === 1) return this.#icmp(index, v, o, transport, length);
     if (protocol !== 6) return this.#end(PATH.otherProtocol, PASS);
     const source = v.getInt32(o + IP + 12, true);
     if (source === destination || length < transport + TCP_BYTES) return this.#end(PATH.malformed, DROP);
@@ -241,7 +248,7 @@ export class SwitchModel {
   }
 
   /** ICMP errors about what a backend sent in the name of the virtual address. */
-  #icmp(index: number, _port: number, v: DataView, o: number, transport: number, length: number): number {
+  #icmp(index: number, v: DataView, o: number, transport: number, length: number): number {
     const inner = transport + ICMP_BYTES;
     if (length < inner + IPV4_BYTES) return this.#end(PATH.malformed, DROP);
     const type = v.getUint8(o + transport);

@@ -23,7 +23,6 @@ import {
   type Register,
   UDP_BYTES,
   UDP_CHECKSUM,
-  XDP_TX,
 } from '@demikernel/ebpf';
 import * as H from '../tcpmig/header.ts';
 import * as L from './layout.ts';
@@ -38,7 +37,8 @@ export const UDP: number = ETHERNET_BYTES + IPV4_BYTES;
 export const MESSAGE: number = UDP + UDP_BYTES;
 
 /** R8 the stage to write, R9 the verdict, R7 the path; the entry is in AT_SNAPSHOT. */
-export function bounce({ a }: F.Code): void {
+export function bounce(code: F.Code): void {
+  const { a } = code;
   a.label('bounce')
     .store8(R6, MESSAGE + H.AT_STAGE, R8)
     .store8(R6, MESSAGE + H.AT_VERDICT, R9)
@@ -76,9 +76,8 @@ export function bounce({ a }: F.Code): void {
     .store16(R6, UDP + PORT_SOURCE, R2)
     .store16(R6, UDP + PORT_DESTINATION, R1)
     .comment('no UDP checksum (RFC 768): the MAC says more')
-    .store16(R6, UDP + UDP_CHECKSUM, 0)
-    .mov(R8, XDP_TX)
-    .ja('count');
+    .store16(R6, UDP + UDP_CHECKSUM, 0);
+  F.sendBack(code);
 }
 
 /** On to the backend in R1, at its own address; R7 the path. */

@@ -21,6 +21,7 @@ import {
   type Register,
   XDP_DROP,
   XDP_PASS,
+  XDP_TX,
 } from '@demikernel/ebpf';
 import * as L from './layout.ts';
 
@@ -229,6 +230,20 @@ export function touch(a: Assembler, memory: MapReference, flow: Register): void 
 /** Sends the frame out of the port in R2; R8 becomes the action. A frame for a port that nothing is at is dropped. */
 export function redirect({ a, options }: Code): void {
   a.mapFd(R1, options.devices).mov(R3, XDP_DROP).call(HELPER_REDIRECT_MAP).mov(R8, R0).ja('count');
+}
+
+/**
+ * Sends the frame back out of its port. A veth end takes XDP_TX only when the other end has a program, a redirect with
+ * GRO on as well (drivers/net/veth.c, veth_xdp_flush and veth_xdp_xmit).
+ */
+export function sendBack(code: Code): void {
+  const { a, options } = code;
+  if (options.role === 'both') {
+    a.mov(R8, XDP_TX).ja('count');
+    return;
+  }
+  a.mov(R2, options.port);
+  redirect(code);
 }
 
 /** R0 becomes the address of this CPU's counters. Overwrites R1 to R5. */

@@ -39,7 +39,6 @@ import {
   R8,
   R9,
   R10,
-  XDP_TX,
 } from '@demikernel/ebpf';
 import { MIGRATION_PORT } from '../tcpmig/header.ts';
 import * as L from './layout.ts';
@@ -106,7 +105,8 @@ export function switchCode(options: F.SwitchCodeOptions): Assembly {
 }
 
 /** Requests (RFC 826) for a virtual address get the port's own MAC address; announcements of others do not. */
-function answerArp({ a, options, ends }: F.Code): void {
+function answerArp(code: F.Code): void {
+  const { a, options, ends } = code;
   const other = ends.pass('otherArp');
   const own = L.AT_PORTS + options.port * L.PORT_BYTES;
   needBytes(a, R6, ETHERNET_BYTES + ARP_BYTES, R9, R3, ends.pass('truncated'));
@@ -129,7 +129,6 @@ function answerArp({ a, options, ends }: F.Code): void {
     .load32(R3, R6, ARP_SENDER_ADDRESS)
     .store32(R6, ARP + ARP_TARGET_ADDRESS, R3)
     .store32(R6, ARP_SENDER_ADDRESS, R2)
-    .mov(R7, L.pathIndex('arp'))
-    .mov(R8, XDP_TX)
-    .ja('count');
+    .mov(R7, L.pathIndex('arp'));
+  F.sendBack(code);
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT_TIMEOUTS, FlowTable } from '../../src/switch/flows.ts';
 import type { Geometry } from '../../src/switch/layout.ts';
-import { DROP, PASS, REDIRECT, SwitchModel, TRANSMIT } from '../../src/switch/model.ts';
+import { DROP, PASS, REDIRECT, SwitchModel } from '../../src/switch/model.ts';
 import { SwitchTables } from '../../src/switch/tables.ts';
 import { type Connection, FrameWriter } from './frames.ts';
 
@@ -71,7 +71,8 @@ test('ARP for the virtual address is answered, for others it is the kernel’s',
   const { model, writer } = setUp();
   const mac = Uint8Array.of(2, 0, 0, 0, 9, 9);
   writer.ethernet(new Uint8Array(6).fill(255), mac, 0x0806);
-  assert.equal(model.receive(0, writer.view, 0, writer.arp(1, mac, 0x0b000001, VIRTUAL)), TRANSMIT);
+  assert.equal(model.receive(0, writer.view, 0, writer.arp(1, mac, 0x0b000001, VIRTUAL)), REDIRECT);
+  assert.equal(model.outPort, 0);
   assert.deepEqual([...writer.bytes.subarray(0, 12)], [...mac, 2, 0, 0, 0, 0, 0xa0]);
   assert.equal(writer.view.getUint16(20), 2);
   assert.equal(writer.view.getUint32(28), VIRTUAL);

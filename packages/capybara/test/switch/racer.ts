@@ -2,7 +2,7 @@
 // memory, and counts what its backend was told.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { Program, XDP_REDIRECT, XDP_TX } from '@demikernel/ebpf';
+import { Program, XDP_REDIRECT } from '@demikernel/ebpf';
 import type { Geometry } from '../../src/switch/layout.ts';
 import { switchCode } from '../../src/switch/program.ts';
 import * as H from '../../src/tcpmig/header.ts';
@@ -55,7 +55,7 @@ function send(stage: number, sender: number, epoch: number): number {
   writer.ethernet(new Uint8Array(6), Uint8Array.of(2, 0, 0, 0, 2, sender), 0x0800);
   const length = writer.control(header, mac, 0x0a010100 + sender, data.switchAddress);
   const result = backend.testRun(writer.bytes.subarray(0, length), { out });
-  if (result.action === XDP_TX) H.parseHeader(reply, replyView, 42, result.lengthBytes - 42, mac);
+  if (result.action === XDP_REDIRECT) H.parseHeader(reply, replyView, 42, result.lengthBytes - 42, mac);
   return result.action;
 }
 
@@ -86,7 +86,7 @@ for (let n = 0; n < data.rounds; n++) {
   meet(round++);
   const action = send(me === 0 ? H.CLAIM_BACK : H.COMMIT, me, epoch);
   // The program gives up when it is beaten in the middle; the message then comes again.
-  if (action !== XDP_TX) send(H.QUERY, me, epoch);
+  if (action !== XDP_REDIRECT) send(H.QUERY, me, epoch);
   else if (reply.verdict === H.VERDICT_OWNED) Atomics.store(won, 2 * n + me, 1);
   segment(data.connection, 16);
   meet(round++);

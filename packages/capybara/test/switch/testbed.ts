@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { passAll, XdpLink } from '@demikernel/ebpf';
+import { configure, connect, Network, networkRefusal } from '@demikernel/lab';
 import * as kernel from '@demikernel/native/kernel';
 
 export const VIRTUAL_ADDRESS = '10.88.0.100';
@@ -19,24 +20,12 @@ export function testbedRefusal(): string | undefined {
   } catch (error) {
     return `bpf(2) is not allowed here: ${(error as Error).message}`;
   }
-  return kernel.canCreateNamespaces() ? undefined : 'no network namespaces may be made here';
+  return networkRefusal();
 }
 
 /** An IPv4 address as a number. */
 export function addressNumber(text: string): number {
   return new DataView(kernel.parseIpAddress(text).buffer).getUint32(0);
-}
-
-/** Runs `action` in a namespace with a netlink socket of it. */
-export function inNamespace<T>(name: string, action: (netlink: kernel.NetlinkSocket) => T): T {
-  return kernel.runInNamespace(name, () => {
-    const netlink = new kernel.NetlinkSocket();
-    try {
-      return action(netlink);
-    } finally {
-      netlink.close();
-    }
-  });
 }
 
 /** The namespaces, devices, addresses and servers of one test. {@link close} removes everything. */
@@ -47,40 +36,33 @@ export class SwitchTestbed {
   /** MAC addresses of the backends' devices. */
   readonly macAddresses: string[];
   readonly clientMac: string;
+  readonly #network: Network;
   readonly #closing: (() => void)[];
   readonly #listeners: number[];
   readonly #accepted: { fd: number; id: number }[];
 
-  constructor(label: string, backends: number) {
-    const prefix = `demi-${process.pid}-${label}`;
-    this.client = `${prefix}-c`;
-    this.switch = `${prefix}-s`;
-    this.backends = Array.from({ length: backends }, (_, id) => `${prefix}-b${id}`);
+  constructor(backends: number) {
+    this.#network = new Network('switch');
     this.macAddresses = [];
     this.#closing = [];
     this.#listeners = [];
     this.#accepted = [];
     try {
-      for (const name of [this.client, this.switch, ...this.backends]) {
-        kernel.createNamespace(name);
-        this.#closing.push(() => kernel.deleteNamespace(name));
-        kernel.runInNamespace(name, () => writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1'));
-      }
-      inNamespace(this.switch, netlink => {
+      this.switch = this.#network.host('s');
+      configure(this.switch, netlink => {
         kernel.createBridge(netlink, { name: 'br0' });
         kernel.changeLink(netlink, 'br0', { up: true });
         kernel.addAddress(netlink, kernel.linkIndex('br0'), SWITCH_ADDRESS, 24);
       });
-      this.clientMac = this.#join(this.client, 'c0', CLIENT_ADDRESS);
+      this.client = this.#network.host('c');
+      this.clientMac = this.#join(this.client, 'sc0', CLIENT_ADDRESS);
+      this.backends = Array.from({ length: backends }, (_, id) => this.#network.host(`b${id}`));
       for (const [id, name] of this.backends.entries()) {
+        this.macAddresses.push(this.#join(name, `sb${id}`, backendAddress(id)));
         // The virtual address stands on the loopback, and is not spoken of.
-        kernel.runInNamespace(name, () => {
+        configure(name, netlink => {
           writeFileSync('/proc/sys/net/ipv4/conf/all/arp_ignore', '1');
           writeFileSync('/proc/sys/net/ipv4/conf/all/arp_announce', '2');
-        });
-        this.macAddresses.push(this.#join(name, `b${id}`, backendAddress(id)));
-        inNamespace(name, netlink => {
-          kernel.changeLink(netlink, 'lo', { up: true });
           kernel.addAddress(netlink, kernel.linkIndex('lo'), VIRTUAL_ADDRESS, 32);
         });
       }
@@ -90,27 +72,19 @@ export class SwitchTestbed {
     }
   }
 
-  /** A veth pair: `sNAME` in the bridge, `eth0` in the namespace. Returns the MAC address of that. */
-  #join(namespace: string, name: string, address: string): string {
-    const fd = kernel.openNamespace(namespace);
-    try {
-      inNamespace(this.switch, netlink => {
-        kernel.createVethPair(netlink, { name: `s${name}` }, { name: 'eth0', namespaceFd: fd });
-        kernel.changeLink(netlink, `s${name}`, { up: true, masterIndex: kernel.linkIndex('br0') });
-        kernel.setOffload(`s${name}`, 'txChecksum', false);
-      });
-    } finally {
-      kernel.closeDescriptor(fd);
-    }
-    return inNamespace(namespace, netlink => {
+  /** A cable from `device` in the switch's bridge to `eth0` in a namespace. Returns the MAC address of that. */
+  #join(namespace: string, device: string, address: string): string {
+    connect({ namespace: this.switch, device }, { namespace, device: 'eth0', address: `${address}/24` });
+    configure(this.switch, netlink =>
+      kernel.changeLink(netlink, device, { masterIndex: kernel.linkIndex('br0') }),
+    );
+    return configure(namespace, netlink => {
       // Native XDP sees checksums as the sender left them, and a veth end takes redirected frames with a program on it.
       kernel.setOffload('eth0', 'txChecksum', false);
       const program = passAll();
       const link = new XdpLink({ program, ifindex: kernel.linkIndex('eth0'), mode: 'native' });
       program.close();
       this.#closing.push(() => link.close());
-      kernel.addAddress(netlink, kernel.linkIndex('eth0'), address, 24);
-      kernel.changeLink(netlink, 'eth0', { up: true });
       return kernel.getLink(netlink, 'eth0').macAddress;
     });
   }
@@ -195,8 +169,8 @@ export class SwitchTestbed {
   }
 
   close(): void {
-    for (const close of this.#closing.reverse()) close();
-    this.#closing.length = 0;
+    for (const close of this.#closing.splice(0).reverse()) close();
+    this.#network.remove();
   }
 }
 
