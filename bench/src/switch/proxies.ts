@@ -49,7 +49,7 @@ export function startHaproxy(options: ProxyOptions): Promise<ProxyService> {
     config,
     `global
   nbthread 1
-  maxconn 20000
+  maxconn 4000
 defaults
   mode tcp
   timeout connect 5s
@@ -79,7 +79,7 @@ master_process off;
 worker_processes 1;
 error_log stderr emerg;
 pid ${join(folder, 'nginx.pid')};
-events { worker_connections 20000; multi_accept on; }
+events { worker_connections 4000; multi_accept on; }
 stream {
   access_log off;
   server {
