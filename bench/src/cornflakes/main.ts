@@ -40,7 +40,10 @@ const KEYS: Readonly<Record<WorkloadSetting['name'], number>> = {
   'cdn-like': 20_000,
   'ycsb-c': 50_000,
 };
+/** What a quick run does when nothing is said. */
 const QUICK_KEYS = 1000;
+const QUICK_WORKLOAD = 'twitter-like';
+const QUICK_PROTOCOLS: readonly string[] = ['cornflakes', 'protobufjs', 'raw'];
 const YCSB_BYTES = 4096;
 const YCSB_FIELDS = 4;
 
@@ -86,14 +89,15 @@ function budgetOf(values: Values, quick: boolean): LoadBudget {
 }
 
 function workloadsOf({ quick, values }: RunOptions): WorkloadSetting[] {
-  const names = WORKLOADS.filter(name => name !== 'ycsb-c');
+  const names = WORKLOADS.filter(name => (quick ? name === QUICK_WORKLOAD : name !== 'ycsb-c'));
   const wanted = values['workload'] === undefined ? names : chosen('workload', values, WORKLOADS);
   return wanted.map(name => workloadOf(name, values, quick));
 }
 
-function protocolsOf(values: Values): readonly ProtocolSetting[] {
+function protocolsOf({ quick, values }: RunOptions): readonly ProtocolSetting[] {
   const systems = PROTOCOLS.map(({ system }) => system);
-  const wanted = chosen('protocols', values, systems);
+  const wanted =
+    quick && values['protocols'] === undefined ? QUICK_PROTOCOLS : chosen('protocols', values, systems);
   return PROTOCOLS.filter(({ system }) => wanted.includes(system));
 }
 
@@ -109,7 +113,7 @@ function loadsOf(parts: readonly Part[], options: RunOptions): LoadOptions[] {
   const loads: LoadOptions[] = [];
   for (const part of ['load', 'ablation'] as const) {
     if (!parts.includes(part)) continue;
-    const protocols = part === 'ablation' ? ABLATIONS : protocolsOf(values);
+    const protocols = part === 'ablation' ? ABLATIONS : protocolsOf(options);
     for (const libos of chosen('libos', values, LIBRARY_OSES)) {
       for (const workload of workloadsOf(options)) {
         loads.push({ ...common, part, libos, workload, protocols });
@@ -127,8 +131,8 @@ async function run(options: RunOptions): Promise<Row[]> {
   const rows: Row[] = [];
   if (parts.includes('in-process')) rows.push(...(await inProcess(options, libraries)));
   if (parts.includes('service')) {
-    const systems = [...protocolsOf(values), ...ABLATIONS.filter(({ system }) => system !== 'cornflakes')];
-    const protocols = values['protocols'] === undefined ? systems : protocolsOf(values);
+    const systems = [...protocolsOf(options), ...ABLATIONS.filter(({ system }) => system !== 'cornflakes')];
+    const protocols = values['protocols'] === undefined ? systems : protocolsOf(options);
     rows.push(...(await inService(options, workloadsOf(options), protocols)));
   }
   for (const load of loads) {
