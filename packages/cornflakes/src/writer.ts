@@ -12,7 +12,11 @@ import { utf8Length, writeUtf8 } from './text.ts';
 import { referredFrom, tuning } from './tuning.ts';
 import { kindOf, MAX_SPARSE_ENTRIES, population, SPARSE_ENTRY_BYTES, VERSION_EXTENDED } from './wire.ts';
 
+/** Up to so many bytes a loop is cheaper than a call: byte by byte, and word by word where both sides have words. */
+/** Up to so many bytes a loop is quicker than making a view for `set`; and than `copyWithin`, which needs none. */
 const LOOP_BYTES = 48;
+const OWN_LOOP_BYTES = 8;
+const WORD_LOOP_BYTES = 192;
 
 /**
  * ```
@@ -217,6 +221,14 @@ export class Writer extends Segments {
     this.copyIn(at, from, start, length);
   }
 
+  /** As {@link emitCopied}, from a slot's region. */
+  emitCopiedSlot(p: number, pool: SlotPool, offset: number, length: number): void {
+    const at = this.takeCopied(length);
+    this.u32(p, length);
+    this.u32(p + 4, at);
+    this.copyWords(at, pool.region.bytes, pool.region.view, offset, length);
+  }
+
   emitText(p: number, text: string, length: number): void {
     const at = this.takeCopied(length);
     this.u32(p, length);
@@ -269,7 +281,7 @@ export class Writer extends Segments {
     while (length > 0) {
       source.seek(offset, 1);
       const part = Math.min(length, source.windowEnd - offset);
-      this.copyIn(at, source.bytes, offset + source.delta, part);
+      this.copyWords(at, source.bytes, source.view, offset + source.delta, part);
       at += part;
       offset += part;
       length -= part;
@@ -280,9 +292,23 @@ export class Writer extends Segments {
   copyArray(at: number, array: ScatterGatherArray): void {
     for (let i = 0; i < array.count; i++) {
       const slice = array.segments[i]!;
-      this.copyIn(at, slice.pool.region.bytes, slice.offset, slice.length);
+      const { bytes, view } = slice.pool.region;
+      this.copyWords(at, bytes, view, slice.offset, slice.length);
       at += slice.length;
     }
+  }
+
+  /** As {@link copyIn}, from memory that has a view. */
+  private copyWords(at: number, from: Uint8Array, words: DataView, start: number, length: number): void {
+    if (length > WORD_LOOP_BYTES || length === 0 || !this.seek(at, length)) {
+      this.copyIn(at, from, start, length);
+      return;
+    }
+    const to = at + this.delta;
+    const { view, bytes } = this;
+    let i = 0;
+    for (; i + 4 <= length; i += 4) view.setInt32(to + i, words.getInt32(start + i, true), true);
+    for (; i < length; i++) bytes[to + i] = from[start + i]!;
   }
 
   copyIn(at: number, from: Uint8Array, start: number, length: number): void {
@@ -291,11 +317,11 @@ export class Writer extends Segments {
       const part = Math.min(length, this.windowEnd - at);
       const to = at + this.delta;
       const bytes = this.bytes;
-      if (part <= LOOP_BYTES) {
-        for (let i = 0; i < part; i++) bytes[to + i] = from[start + i]!;
-      } else if (from === bytes) {
+      if (from === bytes && part > OWN_LOOP_BYTES) {
         // Within the device's memory: no views needed.
         bytes.copyWithin(to, start, start + part);
+      } else if (part <= LOOP_BYTES) {
+        for (let i = 0; i < part; i++) bytes[to + i] = from[start + i]!;
       } else {
         bytes.set(start === 0 && part === from.length ? from : from.subarray(start, start + part), to);
       }

@@ -1,6 +1,13 @@
 // One value of type bytes or string: set from memory, slices or text, or lying in a received message.
 
-import { lowestCopyThresholdBytes, poolOf, ScatterGatherArray, Slice } from '@demikernel/memory';
+import {
+  lowestCopyThresholdBytes,
+  poolOf,
+  RELEASED,
+  ScatterGatherArray,
+  Slice,
+  type SlotPool,
+} from '@demikernel/memory';
 import { debugging } from '../debug.ts';
 import type { Source } from '../source.ts';
 import { readUtf8, utf8Length } from '../text.ts';
@@ -16,7 +23,7 @@ export type StringValue = string | BytesValue;
 const EMPTY = 0;
 /** Plain memory, copied when written. */
 const BORROWED = 1;
-/** A slice of ours: by reference or copied, as decided when it was set. */
+/** Bytes of a slot to which we hold a reference: sent by reference or copied, as decided when they were set. */
 const SLICE = 2;
 /** An array of ours. */
 const ARRAY = 3;
@@ -35,7 +42,9 @@ export class BytesField {
   private byReference: boolean;
   private offset: number;
   private memory: Uint8Array;
-  private slice: Slice | undefined;
+  // Of a slice its parts: one object less for each value that is set.
+  private pool: SlotPool | undefined;
+  private slot: number;
   private array: ScatterGatherArray | undefined;
   private source: Source | undefined;
 
@@ -46,7 +55,8 @@ export class BytesField {
     this.byReference = false;
     this.offset = 0;
     this.memory = NO_BYTES;
-    this.slice = undefined;
+    this.pool = undefined;
+    this.slot = RELEASED;
     this.array = undefined;
     this.source = undefined;
   }
@@ -77,7 +87,7 @@ export class BytesField {
     } else if (value instanceof Uint8Array) {
       this.setMemory(value, copyThresholdBytes);
     } else if (value instanceof Slice) {
-      this.setSlice(value.share(), copyThresholdBytes);
+      this.setSlice(value, copyThresholdBytes);
     } else if (value instanceof ScatterGatherArray) {
       this.setArray(value.share(), copyThresholdBytes);
     } else if (value !== this) {
@@ -101,6 +111,7 @@ export class BytesField {
     if (length >= least) slice = poolOf(bytes.buffer)?.sliceOf(bytes);
     if (slice !== undefined) {
       this.setSlice(slice, copyThresholdBytes);
+      slice.release();
       return;
     }
     this.clear();
@@ -110,11 +121,17 @@ export class BytesField {
   }
 
   private setSlice(slice: Slice, copyThresholdBytes: number): void {
+    const { pool, slot, offset, length } = slice;
+    // A released one throws at its own `share`.
+    if (slot === RELEASED) slice.share();
+    pool.retain(slot);
     this.clear();
     this.state = SLICE;
-    this.slice = slice;
-    this.lengthBytes = slice.length;
-    this.byReference = slice.length >= referredFrom(copyThresholdBytes, slice.pool) && slice.length !== 0;
+    this.pool = pool;
+    this.slot = slot;
+    this.offset = offset;
+    this.lengthBytes = length;
+    this.byReference = length !== 0 && length >= referredFrom(copyThresholdBytes, pool);
   }
 
   private setArray(array: ScatterGatherArray, copyThresholdBytes: number): void {
@@ -136,17 +153,14 @@ export class BytesField {
 
   /** Of values that were set: gives references back. */
   private clearOwn(): void {
-    const { slice, array } = this;
+    const { state, array } = this;
     this.state = EMPTY;
     this.lengthBytes = 0;
     this.byReference = false;
     this.characters = '';
     this.memory = NO_BYTES;
     this.source = undefined;
-    if (slice !== undefined) {
-      this.slice = undefined;
-      slice.release();
-    }
+    if (state === SLICE) this.pool!.release(this.slot);
     if (array !== undefined) {
       this.array = undefined;
       array.free();
@@ -167,7 +181,7 @@ export class BytesField {
       case BORROWED:
         return this.memory;
       case SLICE:
-        return this.slice!.bytes();
+        return new Uint8Array(this.pool!.region.buffer, this.offset, this.lengthBytes);
       case ARRAY:
         return this.array!.count === 1 ? this.array!.segments[0]!.bytes() : this.array!.toBytes();
       case RECEIVED:
@@ -229,8 +243,10 @@ export class BytesField {
 
   private share(): ScatterGatherArray | undefined {
     if (this.state === SLICE) {
-      const array = this.slice!.pool.array();
-      array.append(this.slice!.share());
+      const pool = this.pool!;
+      const array = pool.array();
+      pool.retain(this.slot);
+      array.append(pool.slice(this.slot, this.offset, this.lengthBytes));
       return array;
     }
     if (this.state === ARRAY) return this.array!.share();
@@ -259,11 +275,11 @@ export class BytesField {
         return;
       case SLICE:
         if (!this.byReference) {
-          w.emitCopied(p, this.slice!.pool.region.bytes, this.slice!.offset, length);
+          w.emitCopiedSlot(p, this.pool!, this.offset, length);
           return;
         }
         w.emitReferred(p, length);
-        w.refer(this.slice!.pool, this.slice!.slot, this.slice!.offset, length);
+        w.refer(this.pool!, this.slot, this.offset, length);
         return;
       case ARRAY:
         if (!this.byReference) {
