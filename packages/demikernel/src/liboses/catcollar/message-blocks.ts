@@ -10,8 +10,11 @@ import {
   SOCKET_ADDRESS_BLOCK_BYTES,
 } from '@demikernel/native/kernel';
 
-/** Vectors of one block: a stream sends the rest with the next request. */
-export const VECTORS_PER_BLOCK = 64;
+/**
+ * Vectors of one block: a stream sends the rest with the next request. Enough for a burst of messages of many pieces: with 64, the
+ * requests they took cost more than copying the pieces would have.
+ */
+export const VECTORS_PER_BLOCK = 256;
 
 // struct msghdr, 56 bytes: name@0 namelen@8 iov@16 iovlen@24 control@32 controllen@40 flags@48, as 32-bit words.
 const NAME_WORD = 0;
