@@ -19,7 +19,7 @@ export const BOOT_MODULES: readonly string[] = [
   'overlay',
 ];
 /** Modules for the devices that tests look for. */
-const DEVICE_MODULES = ['virtio_net', 'nvme', 'rdma_rxe', 'rdma_ucm', 'vfio-pci'];
+const DEVICE_MODULES = ['virtio_net', 'nvme', 'rdma_rxe', 'rdma_ucm', 'vfio_iommu_type1', 'vfio-pci'];
 
 /**
  * `/init` of the initial file system: mounts the host's root read-only, a memory file system over it, and goes there.

@@ -22,6 +22,8 @@ export const OPEN_FLAGS: {
   readonly 'sq-poll-ms': { readonly type: 'string' };
   readonly storage: { readonly type: 'string' };
   readonly directory: { readonly type: 'string' };
+  readonly nvme: { readonly type: 'string' };
+  readonly 'nvme-namespace': { readonly type: 'string' };
 } = {
   libos: { type: 'string', default: 'catnap' },
   interface: { type: 'string' },
@@ -39,6 +41,8 @@ export const OPEN_FLAGS: {
   'sq-poll-ms': { type: 'string' },
   storage: { type: 'string' },
   directory: { type: 'string' },
+  nvme: { type: 'string' },
+  'nvme-namespace': { type: 'string' },
 };
 
 /** The lines of `--help` for {@link OPEN_FLAGS}. */
@@ -46,8 +50,10 @@ export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.joi
   --wait MODE         spin, adaptive or interrupt (default adaptive)
   --spin-us N         adaptive: spin N microseconds before sleeping (default 50)
   --namespace NAME    open the sockets in this network namespace
-  --storage NAME      logs, too: ${STORAGE_LIBRARY_OSES.join(' or ')} (memory: gone with the process)
+  --storage NAME      logs, too: ${STORAGE_LIBRARY_OSES.join(', ')} (memory: gone with the process)
   --directory PATH    storage catcollar: where the logs are
+  --nvme ADDRESS      storage cattree: PCI address of the controller, as 0000:00:07.0
+  --nvme-namespace N  storage cattree: the namespace that the logs are on (default 1)
   catpowder:
   --interface NAME    the network interface
   --address IP/LEN    an address of the stack's own on that interface
@@ -81,6 +87,8 @@ export interface OpenFlagValues {
   'sq-poll-ms'?: string;
   storage?: string;
   directory?: string;
+  nvme?: string;
+  'nvme-namespace'?: string;
 }
 
 /** The options for `open` that the flags say. @throws ERR_DEMI_OPTION naming the flag that is wrong */
@@ -121,6 +129,13 @@ function storageOptions(flags: OpenFlagValues): StorageOptions | undefined {
     return { libos, directory: flags.directory };
   }
   if (flags.directory !== undefined) throw badFlag('directory', undefined, 'is for --storage catcollar');
+  if (libos === 'cattree') {
+    if (flags.nvme === undefined) throw badFlag('nvme', undefined, 'storage cattree needs one');
+    return { libos, device: flags.nvme, namespaceId: wholeNumber('nvme-namespace', flags['nvme-namespace']) };
+  }
+  for (const flag of ['nvme', 'nvme-namespace'] as const) {
+    if (flags[flag] !== undefined) throw badFlag(flag, undefined, 'is for --storage cattree');
+  }
   return libos === undefined ? undefined : { libos };
 }
 

@@ -107,6 +107,9 @@ export interface SegmentStore {
   close(): void;
 }
 
+/** Names that logs may have: none leads up, or into hidden files. */
+export const LOG_NAME: RegExp = /^[A-Za-z0-9][\w.-]{0,199}$/;
+
 /** What `openStore` does when the log is, or is not, there. */
 export type OpenMode = 'existing' | 'new' | 'either';
 

@@ -7,6 +7,7 @@ import { MemoryStorage } from '../../src/liboses/storage/memory-storage.ts';
 import { errnoName } from '../../src/runtime/errno.ts';
 import { OP_COMPLETE, type Operation } from '../../src/runtime/operation.ts';
 import { SeededRandom } from '../../src/runtime/random.ts';
+import type { Storage } from '../../src/runtime/segment-store.ts';
 import { idOf, Machine, payload, type ReadRecord } from './machine.ts';
 
 /** What the application knows of a record it has pushed. */
@@ -16,15 +17,39 @@ interface Pushed {
   position: number;
 }
 
+/** A disk through the lives of a machine. */
+export interface MortalDisk {
+  readonly blockBytes: number;
+  /** Writes that were torn, lost or refused. */
+  readonly faultCount: number;
+  /** A life's use of it; `crash` ends that at once. */
+  begin(): { storage: Storage; crash(): void };
+}
+
+function inMemory(disk: MemoryDisk): MortalDisk {
+  return {
+    blockBytes: disk.blockBytes,
+    get faultCount() {
+      return disk.faultCount;
+    },
+    begin: () => {
+      const storage = new MemoryStorage(disk);
+      return { storage, crash: () => storage.crash() };
+    },
+  };
+}
+
 export interface LivesOptions {
   seed: number;
+  /** Default: a disk in memory, to which the options below apply. */
+  disk?: (random: SeededRandom) => MortalDisk;
   segmentBytes?: number;
   blockBytes?: number;
   writeErrorRate?: number;
 }
 
 export class Lives {
-  readonly disk: MemoryDisk;
+  readonly disk: MortalDisk;
   /** Records checked. */
   checked: number;
   private readonly random: SeededRandom;
@@ -40,13 +65,17 @@ export class Lives {
     const { seed, segmentBytes = 32 << 10, blockBytes = 512, writeErrorRate = 0 } = options;
     this.seed = seed;
     this.random = new SeededRandom(seed);
-    this.disk = new MemoryDisk({
-      random: this.random,
-      segmentBytes,
-      blockBytes,
-      latencyPolls: 4,
-      faults: { writeErrorRate },
-    });
+    this.disk =
+      options.disk?.(this.random) ??
+      inMemory(
+        new MemoryDisk({
+          random: this.random,
+          segmentBytes,
+          blockBytes,
+          latencyPolls: 4,
+          faults: { writeErrorRate },
+        }),
+      );
     this.checked = 0;
     this.pushed = [];
     this.nextId = 1;
@@ -63,16 +92,16 @@ export class Lives {
   /** One life: recovery, the check, work, and its end, mostly a sudden one. */
   live(): void {
     this.life++;
-    const storage = new MemoryStorage(this.disk);
+    const { crash, storage } = this.disk.begin();
     const machine = new Machine(storage, this.random.int32(), { readAheadBytes: 2048 });
     try {
-      this.liveOn(machine, storage);
+      this.liveOn(machine, crash);
     } catch (error) {
       throw new Error(`seed ${this.seed}, life ${this.life}`, { cause: error });
     }
   }
 
-  private liveOn(machine: Machine, storage: MemoryStorage): void {
+  private liveOn(machine: Machine, crash: () => void): void {
     const qd = machine.open();
     if (qd < 0) {
       // A write of recovery's own was refused: nothing is lost, the next life tries again.
@@ -98,7 +127,7 @@ export class Lives {
       this.settle(machine, pending);
       return;
     }
-    storage.crash();
+    crash();
   }
 
   private size(): number {

@@ -89,9 +89,7 @@ describe('starting', () => {
   test('a device that is gone, or never ready, or wants other things is refused', () => {
     const gone = new ModelController({ random: new SeededRandom(1) });
     gone.pull();
-    assert.throws(() => new Driven({}, {}).controller.constructor && startOn(gone), {
-      code: 'ERR_DEMI_DEVICE',
-    });
+    assert.throws(() => new NvmeController(gone, { clock: new ManualClock() }), { code: 'ERR_DEMI_DEVICE' });
     const never = new Driven({ readySteps: 1e9 });
     never.until('it gives up', () => never.controller.state !== NVME_STARTING, 50_000);
     assert.equal(never.controller.state, NVME_FAILED);
@@ -311,9 +309,7 @@ describe('errors', () => {
       const memory = driven.memory(4096);
       for (let i = 0; i < 200; i++) {
         memory.bytes.fill(i);
-        const { errno } = {
-          errno: driven.finish(driven.request().transfer(NVM_WRITE, 1, i, 1, memory, 0, 512, 0)),
-        };
+        const errno = driven.finish(driven.request().transfer(NVM_WRITE, 1, i, 1, memory, 0, 512, 0));
         if (errno === 0) assert.equal(driven.model.disks[0]!.bytes[i * 512], i & 0xff, `seed ${seed}`);
       }
       driven.until('it has looked', () => counter(driven, 'strangeCompletions') > 0, 1000);

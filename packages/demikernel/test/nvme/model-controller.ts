@@ -1,6 +1,7 @@
 // A controller in memory, written from the specification: it fetches commands when doorbells move, carries them out in a
 // drawn order after a drawn time, and misbehaves as it is told. Wrong commands are noted in `complaints`.
 
+import { NVM_WRITE } from '../../src/nvme/commands.ts';
 import type { DmaMemory, NvmeDoor } from '../../src/nvme/door.ts';
 import {
   ACQ_HIGH,
@@ -31,6 +32,8 @@ export interface Misbehaviour {
   /** A status from `statuses` instead of success. */
   errorRate?: number;
   statuses?: readonly number[];
+  /** Only writes fail so. */
+  onlyWrites?: boolean;
   /** The answer comes twice. */
   twiceRate?: number;
   /** Aborts do nothing. */
@@ -50,6 +53,8 @@ export interface ModelOptions {
   maxQueueEntries?: number;
   /** As the identity says it: transfers of 4096 << n. Default 5. */
   transferShift?: number;
+  /** Memory that it can reach; default 16 MiB. */
+  memoryBytes?: number;
   /** I/O queue pairs that it grants. */
   grantedPairs?: number;
   misbehaviour?: Misbehaviour;
@@ -101,7 +106,7 @@ export class ModelController implements NvmeDoor {
     this.options = options;
     this.random = options.random;
     this.registers = new Uint32Array(0x2000 / 4);
-    this.memory = new ModelMemory();
+    this.memory = new ModelMemory(options.memoryBytes);
     this.disks = options.disks ?? [new ModelDisk({ id: 1, blocks: 4096, blockBytes: 512 })];
     this.complaints = [];
     this.misbehaviour = options.misbehaviour ?? {};
@@ -272,9 +277,10 @@ export class ModelController implements NvmeDoor {
       return;
     }
     this.executed++;
-    const { errorRate, statuses = [STATUS_INVALID_FIELD] } = this.misbehaviour;
+    const { errorRate, onlyWrites, statuses = [STATUS_INVALID_FIELD] } = this.misbehaviour;
     let status: number;
-    if (this.chance(errorRate)) {
+    const spared = onlyWrites === true && (command.words[0]! & 0xff) !== NVM_WRITE;
+    if (!spared && this.chance(errorRate)) {
       status = statuses[this.random.below(statuses.length)]!;
       this.leave(command);
     } else status = this.diskOf(command)?.execute(command.words, this.memory) ?? STATUS_INVALID_OPCODE;

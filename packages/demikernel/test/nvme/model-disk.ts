@@ -37,6 +37,8 @@ export class ModelDisk {
   private readonly durable: Uint8Array;
   private readonly dirty: Set<number>;
   flushes: number;
+  /** Writes, and caches with something in them, that met the end of the power or of the controller. */
+  faultCount: number;
   deallocated: { lba: number; blocks: number }[];
 
   constructor(options: ModelDiskOptions) {
@@ -49,6 +51,7 @@ export class ModelDisk {
     this.durable = new Uint8Array(this.bytes.length);
     this.dirty = new Set();
     this.flushes = 0;
+    this.faultCount = 0;
     this.deallocated = [];
   }
 
@@ -147,6 +150,7 @@ export class ModelDisk {
 
   /** The power goes: of what was not durable, some blocks are. */
   loseCache(random: Random): void {
+    if (this.dirty.size > 0) this.faultCount++;
     for (const block of [...this.dirty]) if (random.below(2) === 0) this.persist(block);
     this.dirty.clear();
     this.bytes.set(this.durable);
@@ -157,6 +161,7 @@ export class ModelDisk {
     if ((words[0]! & 0xff) !== NVM_WRITE) return;
     const { lba, blocks } = this.rangeOf(words);
     if (lba + blocks > this.blocks) return;
+    this.faultCount++;
     const kept = this.bytes.slice(lba * this.blockBytes, (lba + blocks) * this.blockBytes);
     this.execute(words, memory);
     for (let i = 0; i < blocks; i++) {

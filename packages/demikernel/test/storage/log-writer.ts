@@ -2,18 +2,15 @@
 // bytes of its number. Not a test; kills.test.ts runs it.
 
 import { writeSync } from 'node:fs';
-import { open } from '../../src/index.ts';
+import { open, type StorageOptions } from '../../src/index.ts';
 import { payload } from '../log/machine.ts';
 
-const [directory, firstId, seed] = process.argv.slice(2);
+const [storage, firstId, seed] = process.argv.slice(2);
 /** Appends under way at once. */
 const UNDER_WAY = 40;
 const TRUNCATE_EVERY = 3000;
 
-const os = await open({
-  libos: 'catnap',
-  storage: { libos: 'catcollar', directory: directory!, segmentBytes: 1 << 20 },
-});
+const os = await open({ libos: 'catnap', storage: JSON.parse(storage!) as StorageOptions });
 const opened = os.wait(os.open('log', { mode: 'either' }))!;
 if (opened.errno !== 0) throw new Error(`open: ${opened.errno}`);
 const qd = opened.acceptedQd;

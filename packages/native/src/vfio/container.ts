@@ -36,9 +36,10 @@ export class VfioContainer {
     const typed = libc().ioctlNumber(this.fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1V2_IOMMU);
     if (version === VFIO_API_VERSION && typed === 1) return;
     this.close();
+    const advice = 'modprobe vfio_iommu_type1';
     throw new DemiError(
       'ERR_DEMI_UNSUPPORTED',
-      `vfio of version ${version}, type 1 IOMMU ${typed}: unknown here`,
+      `vfio of version ${version}, type 1 IOMMU: ${typed}; want 0 and 1 (${advice})`,
     );
   }
 

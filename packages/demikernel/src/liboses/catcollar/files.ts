@@ -34,6 +34,7 @@ import {
 import { EBADMSG, EBUSY, ECANCELED, EEXIST, EINVAL, EIO } from '../../runtime/errno.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import {
+  LOG_NAME,
   type OpenMode,
   type SegmentStore,
   STORE_READ,
@@ -67,8 +68,6 @@ const LOCK_EX_NB = 2 | 4;
 /** Bit of a tag: the request's last entry. */
 const LAST = 1;
 
-/** Where log directories may not lead: up, or into hidden files. */
-const NAME = /^[A-Za-z0-9][\w.-]{0,199}$/;
 /** Block sizes that direct transfers may ask for, smallest first. */
 const SMALL_BLOCK = 512;
 const LARGE_BLOCK = 4096;
@@ -144,7 +143,7 @@ export class FileStorage implements Storage, CompletionOwner {
   // ---- stores ----
 
   openStore(name: string, mode: OpenMode): SegmentStore | number {
-    if (!NAME.test(name)) return EINVAL;
+    if (!LOG_NAME.test(name)) return EINVAL;
     const path = join(this.directory, name);
     try {
       if (mode !== 'existing') this.makeDirectory(path);
