@@ -168,6 +168,7 @@ export const SWITCH_PATHS = [
   'icmp',
   // From clients, dropped.
   'malformed',
+  'priorityTag',
   'fragment',
   'targetDown',
   'noBackend',

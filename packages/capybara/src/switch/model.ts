@@ -97,7 +97,7 @@ export class SwitchModel {
     if (length < ETHERNET_BYTES) return this.#end(PATH.truncated, PASS);
     const type = v.getUint16(o + 12);
     if (type === 0x0806) return this.#arp(port, role, v, o, length);
-    if (type !== 0x0800) return this.#end(PATH.otherEtherType, PASS);
+    if (type !== 0x0800) return this.#otherType(type, role, v, o, length);
     if (length < IP + IPV4_BYTES) return this.#end(PATH.truncated, PASS);
     const versionIhl = v.getUint8(o + IP);
     const headerBytes = (versionIhl & 15) * 4;
@@ -116,6 +116,17 @@ export class SwitchModel {
     return role === 'backend'
       ? this.#fromBackend(port, v, o, transport, length)
       : this.#fromClient(port, v, o, transport, length);
+  }
+
+  /**
+   * A tag without a VLAN (802.1Q, 6.9: VID 0) is no tag to the kernel: a client could hide control messages behind it.
+   * VLANs proper are the kernel's.
+   */
+  #otherType(type: number, role: L.PortRole, v: DataView, o: number, length: number): number {
+    const tagged = (type === 0x8100 || type === 0x88a8) && role !== 'backend';
+    if (tagged && length >= ETHERNET_BYTES + 2 && (v.getUint16(o + ETHERNET_BYTES) & 0x0fff) === 0)
+      return this.#end(PATH.priorityTag, DROP);
+    return this.#end(PATH.otherEtherType, PASS);
   }
 
   /** `verdict` for a message to the switch, `forgedControl` for one that must not be here, anything else for no message. */

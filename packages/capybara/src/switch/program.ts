@@ -15,6 +15,8 @@ import {
   ETHERNET_TYPE,
   ETHERTYPE_ARP,
   ETHERTYPE_IPV4,
+  ETHERTYPE_SERVICE_VLAN,
+  ETHERTYPE_VLAN,
   IPV4_BYTES,
   IPV4_DESTINATION,
   IPV4_FRAGMENT,
@@ -66,7 +68,9 @@ export function switchCode(options: F.SwitchCodeOptions): Assembly {
   needBytes(a, R6, ETHERNET_BYTES, R9, R3, ends.pass('truncated'));
   a.load16(R2, R6, ETHERNET_TYPE)
     .jeq(R2, networkOrder16(ETHERTYPE_IPV4), 'ipv4')
-    .jne(R2, networkOrder16(ETHERTYPE_ARP), ends.pass('otherEtherType'));
+    .jeq(R2, networkOrder16(ETHERTYPE_ARP), 'arp');
+  otherType(code);
+  a.label('arp');
   if (role === 'backend') a.ja(ends.pass('otherArp'));
   else answerArp(code);
 
@@ -102,6 +106,22 @@ export function switchCode(options: F.SwitchCodeOptions): Assembly {
   placeFlowFunctions(code);
   if (role !== 'client') placeHeaderMac(code);
   return a.assemble();
+}
+
+/**
+ * A tag without a VLAN (802.1Q, 6.9: VID 0) is no tag to the kernel: a client could hide control messages behind it. VLANs
+ * proper are the kernel's, as is every other type, in R2.
+ */
+function otherType({ a, options, ends }: F.Code): void {
+  const other = ends.pass('otherEtherType');
+  if (options.role !== 'backend') {
+    a.jeq(R2, networkOrder16(ETHERTYPE_VLAN), 'tagged')
+      .jne(R2, networkOrder16(ETHERTYPE_SERVICE_VLAN), other)
+      .label('tagged');
+    needBytes(a, R6, ETHERNET_BYTES + 2, R9, R3, other);
+    a.load16(R2, R6, ETHERNET_BYTES).and(R2, networkOrder16(0x0fff)).jeq(R2, 0, ends.drop('priorityTag'));
+  }
+  a.ja(other);
 }
 
 /** Requests (RFC 826) for a virtual address get the port's own MAC address; announcements of others do not. */

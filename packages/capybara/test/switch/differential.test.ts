@@ -178,7 +178,8 @@ class Traffic {
     const r = this.#random;
     const length = 14 + r.below(150);
     for (let i = 0; i < length; i++) this.writer.bytes[i] = r.below(256);
-    if (r.below(2) === 0) this.writer.view.setUint16(12, 0x0800);
+    this.writer.view.setUint16(12, r.pick([0x0800, 0x0800, 0x8100, 0x88a8, r.below(65_536)]));
+    if (r.below(2) === 0) this.writer.view.setUint16(14, r.below(16) << 12);
     return length;
   }
 

@@ -1,5 +1,6 @@
 // A small network for tests: a client, a switch and backends, each in a namespace, joined by veth pairs and, for what is
-// not the switch's business, by a bridge on the switch's side. Kernel sockets everywhere.
+// not the switch's business, by a bridge on the switch's side; or all on one bridge, the switch with one arm. Kernel
+// sockets everywhere.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -37,23 +38,27 @@ export class SwitchTestbed {
   readonly macAddresses: string[];
   readonly clientMac: string;
   readonly #network: Network;
+  readonly #bridge: string;
   readonly #closing: (() => void)[];
   readonly #listeners: number[];
   readonly #accepted: { fd: number; id: number }[];
 
-  constructor(backends: number) {
+  /** @param oneArmed the bridge is a namespace of its own, and the switch hangs on it by its `eth0` */
+  constructor(backends: number, oneArmed = false) {
     this.#network = new Network('switch');
     this.macAddresses = [];
     this.#closing = [];
     this.#listeners = [];
     this.#accepted = [];
     try {
-      this.switch = this.#network.host('s');
-      configure(this.switch, netlink => {
+      this.#bridge = this.#network.host('s');
+      configure(this.#bridge, netlink => {
         kernel.createBridge(netlink, { name: 'br0' });
         kernel.changeLink(netlink, 'br0', { up: true });
-        kernel.addAddress(netlink, kernel.linkIndex('br0'), SWITCH_ADDRESS, 24);
+        if (!oneArmed) kernel.addAddress(netlink, kernel.linkIndex('br0'), SWITCH_ADDRESS, 24);
       });
+      this.switch = oneArmed ? this.#network.host('arm') : this.#bridge;
+      if (oneArmed) this.#hang();
       this.client = this.#network.host('c');
       this.clientMac = this.#join(this.client, 'sc0', CLIENT_ADDRESS);
       this.backends = Array.from({ length: backends }, (_, id) => this.#network.host(`b${id}`));
@@ -72,19 +77,33 @@ export class SwitchTestbed {
     }
   }
 
-  /** A cable from `device` in the switch's bridge to `eth0` in a namespace. Returns the MAC address of that. */
+  /** The switch by one cable. What it sends back by XDP_TX arrives where the other end has a program. */
+  #hang(): void {
+    const end = { namespace: this.#bridge, device: 'ss' };
+    connect(end, { namespace: this.switch, device: 'eth0', address: `${SWITCH_ADDRESS}/24` });
+    configure(this.#bridge, netlink => {
+      kernel.changeLink(netlink, 'ss', { masterIndex: kernel.linkIndex('br0') });
+      this.#passAll('ss');
+    });
+  }
+
+  #passAll(device: string): void {
+    const program = passAll();
+    const link = new XdpLink({ program, ifindex: kernel.linkIndex(device), mode: 'native' });
+    program.close();
+    this.#closing.push(() => link.close());
+  }
+
+  /** A cable from `device` in the bridge to `eth0` in a namespace. Returns the MAC address of that. */
   #join(namespace: string, device: string, address: string): string {
-    connect({ namespace: this.switch, device }, { namespace, device: 'eth0', address: `${address}/24` });
-    configure(this.switch, netlink =>
+    connect({ namespace: this.#bridge, device }, { namespace, device: 'eth0', address: `${address}/24` });
+    configure(this.#bridge, netlink =>
       kernel.changeLink(netlink, device, { masterIndex: kernel.linkIndex('br0') }),
     );
     return configure(namespace, netlink => {
       // Native XDP sees checksums as the sender left them, and a veth end takes redirected frames with a program on it.
       kernel.setOffload('eth0', 'txChecksum', false);
-      const program = passAll();
-      const link = new XdpLink({ program, ifindex: kernel.linkIndex('eth0'), mode: 'native' });
-      program.close();
-      this.#closing.push(() => link.close());
+      this.#passAll('eth0');
       return kernel.getLink(netlink, 'eth0').macAddress;
     });
   }
