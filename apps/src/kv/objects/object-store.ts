@@ -20,8 +20,11 @@ const HASH = 0;
 const KEY_LENGTH = 1;
 const COUNT = 2;
 const HEADER_WORDS = 3;
-/** Memory per entry that the key table is sized for. */
-const ENTRY_BYTES = 128;
+/**
+ * Entries that the key table begins with room for. Few: in a table that is mostly empty every look is a miss of the processor's caches,
+ * and of its address translation.
+ */
+const FIRST_ENTRIES = 1024;
 
 /** Key, values and their lengths together are at most so long. */
 export const LARGEST_ENTRY_BYTES: number = LARGEST_BLOCK_BYTES;
@@ -41,7 +44,6 @@ export class ObjectStore {
   hits: number;
   misses: number;
   private readonly table: KeyTable;
-  private readonly maxEntries: number;
   private readonly hash: KeyHash;
   private readonly keyScratch: Region;
   private keyRegion: Region;
@@ -57,8 +59,7 @@ export class ObjectStore {
     this.memory = new ValueMemory(options.pool, options.slotShare);
     this.hits = 0;
     this.misses = 0;
-    this.maxEntries = Math.max(16, Math.floor(this.memory.lengthBytes / ENTRY_BYTES));
-    this.table = new KeyTable(this.maxEntries);
+    this.table = new KeyTable(FIRST_ENTRIES);
     this.hash = new KeyHash(options.secret[0], options.secret[1]);
     this.keyScratch = heapRegion(MAX_KEY_BYTES + 1);
     this.keyRegion = this.keyScratch;
@@ -104,12 +105,14 @@ export class ObjectStore {
     const bytes = ((HEADER_WORDS + count) << 2) + keys.lengths[index]! + values.totalBytes;
     if (keys.lengths[index]! > MAX_KEY_BYTES || bytes > LARGEST_ENTRY_BYTES) return STATUS_TOO_LONG;
     this.look(keys, index);
-    if (this.block === 0 && this.table.count >= this.maxEntries) return STATUS_NO_MEMORY;
     const block = this.memory.alloc(bytes);
     if (block < 0) return STATUS_NO_MEMORY;
     this.fill(block, count, values);
-    if (this.block === 0) this.table.insert(this.foundHash, block);
-    else {
+    if (this.block === 0) {
+      // At most half of the places are taken.
+      if (this.table.count * 2 >= this.table.capacity) this.table.grow();
+      this.table.insert(this.foundHash, block);
+    } else {
       this.table.move(this.place, block);
       this.memory.free(this.block);
     }
