@@ -29,6 +29,7 @@ import {
   writeName,
 } from '../tcpmig/flow.ts';
 import {
+  ABORT,
   ANY_BACKEND,
   CLAIM_BACK,
   HeaderMac,
@@ -45,7 +46,7 @@ import {
 } from '../tcpmig/header.ts';
 import { OriginMigration, type OriginOutcome } from '../tcpmig/origin.ts';
 import { StateSeal } from '../tcpmig/seal.ts';
-import { TARGET_COMMITTING, TARGET_DONE, TargetMigration } from '../tcpmig/target.ts';
+import { TARGET_DONE, TARGET_RELEASING, TargetMigration } from '../tcpmig/target.ts';
 import { DEFAULT_TIMING, type MigrationTiming } from '../tcpmig/timing.ts';
 import { ArrivingState } from './arriving.ts';
 import { ControlSocket } from './control-socket.ts';
@@ -144,6 +145,8 @@ export class MigrationAgent {
   private readonly departures: Map<string, Migratable>;
   private readonly arrivals: Map<string, Arriving>;
   private readonly arrivalsByFlow: Map<string, Arriving>;
+  /** Attempts to leave that are over: who took part in one may still ask. */
+  private readonly departed: Map<string, OriginMigration>;
   /** Attempts refused at once: the same answer again. */
   private readonly refusals: Map<string, number>;
   private liveArrivals: number;
@@ -165,6 +168,7 @@ export class MigrationAgent {
     this.departures = new Map();
     this.arrivals = new Map();
     this.arrivalsByFlow = new Map();
+    this.departed = new Map();
     this.refusals = new Map();
     this.liveArrivals = 0;
     this.header = new MigrationHeader();
@@ -234,7 +238,7 @@ export class MigrationAgent {
       graceUs: this.timing.graceUs,
       send: (header, payload) => this.socket.send(header, payload),
       addressOf: backend => this.options.addressOf?.(backend),
-      ended: (outcome, reason) => this.departed(key, outcome, reason),
+      ended: (outcome, reason) => this.endDeparture(key, outcome, reason),
     });
     const migration = new OriginMigration({
       name,
@@ -259,7 +263,7 @@ export class MigrationAgent {
     const key = flowKey(flow);
     if (this.migratables.get(key)?.moving?.migration.frozen === true) return true;
     const arriving = this.arrivalsByFlow.get(key);
-    return arriving !== undefined && arriving.migration.state <= TARGET_COMMITTING;
+    return arriving !== undefined && arriving.migration.state < TARGET_RELEASING;
   }
 
   /** Connections that may leave, by descriptor. */
@@ -334,7 +338,9 @@ export class MigrationAgent {
       this.arm(arriving);
       return;
     }
-    if (h.stage === VERDICT && h.identifierLow === 0 && h.identifierHigh === 0) {
+    const departed = this.departed.get(key);
+    if (departed !== undefined && h.stage === ABORT) departed.receive(h, this.nowUs);
+    else if (h.stage === VERDICT && h.identifierLow === 0 && h.identifierHigh === 0) {
       if (this.claims.answered(h)) return;
       const flow = flowKey(readName(h));
       const arriving = this.arrivalsByFlow.get(flow)?.migration;
@@ -486,11 +492,12 @@ export class MigrationAgent {
     }
   }
 
-  private departed(key: string, outcome: OriginOutcome, reason: number): void {
+  private endDeparture(key: string, outcome: OriginOutcome, reason: number): void {
     const migratable = this.departures.get(key)!;
     const { moving } = migratable;
     this.departures.delete(key);
     migratable.moving = undefined;
+    remember(this.departed, key, moving!.migration);
     const flow = flowKey(migratable.flow);
     if (outcome === 'stayed') {
       this.counters.stayed++;

@@ -82,9 +82,20 @@ export class LeavingConnection implements OriginActions {
   }
 
   discard(): void {
+    // Never frozen, and another's nevertheless: it may not say another word either.
+    if (this.departing === undefined) this.freezeForGood();
     this.departing?.discard();
     this.departing = undefined;
     this.options.hooks.lost?.();
+  }
+
+  private freezeForGood(): void {
+    const { host, qd } = this.options;
+    try {
+      this.departing = exportConnection(host, qd);
+    } catch {
+      // It has ended already.
+    }
   }
 
   ended(outcome: OriginOutcome, reason: number): void {

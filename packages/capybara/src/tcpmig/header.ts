@@ -56,7 +56,10 @@ export const COMMIT = 6;
 export const CLAIM_BACK = 7;
 /** Switch to whoever asked: `verdict`, and the entry as it is now. */
 export const VERDICT = 8;
-/** Origin to target, or target to origin: forget this migration. The switch only forwards it. */
+/**
+ * Origin to target, or target to origin: forget this migration; or, with {@link VERDICT_UNKNOWN}, the target asks what the origin
+ * knows, or, with {@link VERDICT_OWNED}, the origin says that the connection is the target's. The switch only forwards it.
+ */
 export const ABORT = 9;
 /** Target to switch: I discarded it; make PREPARED(origin → target, epoch) OWNED(origin, epoch + 1). Bounced as VERDICT. */
 export const RELEASE = 10;

@@ -13,7 +13,7 @@
 //                          └── owned ──> stayed     (the connection was never frozen)
 //
 // Unknown: the switch was restarted meanwhile. The target then says what has become of it; when it is silent, too, nobody knows
-// whether there is a newer copy than ours, and the connection is reset.
+// whether there is a newer copy than ours, and the connection is reset. A target that hears "unknown" asks in its turn.
 //
 // From the freeze on the origin sends nothing for the connection. In doubt it is silent, and asks the switch.
 
@@ -38,7 +38,6 @@ import {
   VERDICT,
   VERDICT_ENTRY,
   VERDICT_LEARNING,
-  VERDICT_LOST,
   VERDICT_OWNED,
   VERDICT_UNKNOWN,
 } from './header.ts';
@@ -116,6 +115,8 @@ export class OriginMigration {
   private targetGaveUp: boolean;
   /** The switch does not know the connection. */
   private unknown: boolean;
+  /** It is over, nothing of it is here, and nothing was said to the client: a target that has it may go on. */
+  private granted: boolean;
 
   constructor(options: OriginOptions) {
     this.name = options.name;
@@ -138,6 +139,7 @@ export class OriginMigration {
     this.reason = 0;
     this.targetGaveUp = false;
     this.unknown = false;
+    this.granted = false;
   }
 
   /** Whether the connection is frozen: not a byte may leave for it. */
@@ -161,13 +163,16 @@ export class OriginMigration {
   /** The switch has prepared this very connection for us, at a later epoch: then it had left. */
   superseded(epoch: number): boolean {
     if (!this.frozen || ((epoch - this.epoch) | 0) <= 0) return false;
-    this.finishMoved();
+    this.finishMoved(false);
     return true;
   }
 
   /** A message with our identifier, from the switch or the target; its MAC has been checked. */
   receive(h: MigrationHeader, nowUs: number): void {
-    if (this.state === ORIGIN_DONE) return;
+    if (this.state === ORIGIN_DONE) {
+      if (h.stage === ABORT && h.verdict === VERDICT_UNKNOWN && h.sender === this.target) this.answer();
+      return;
+    }
     if (h.stage === VERDICT) {
       if (h.sender === this.self) this.receiveVerdict(h, nowUs);
     } else if (h.sender !== this.self || h.stage === REJECT) this.receiveFromTarget(h, nowUs);
@@ -199,7 +204,7 @@ export class OriginMigration {
         if (this.state === ORIGIN_TRANSFERRING && h.sender === this.target) this.acknowledged(h, nowUs);
         return;
       case MOVED:
-        if (this.frozen && h.sender === this.target && h.epoch === this.epoch) this.finishMoved();
+        if (this.frozen && h.sender === this.target && h.epoch === this.epoch) this.finishMoved(true);
         return;
       default:
     }
@@ -291,53 +296,63 @@ export class OriginMigration {
     this.sendPlain(CLAIM_BACK);
   }
 
+  /**
+   * Verdicts are judged by the entry that they show, never by the word alone: an old message of ours that somebody repeats draws a
+   * verdict, too. Epochs only ever grow, so that an entry of a later epoch than ours is the last word about ours.
+   */
   private receiveVerdict(h: MigrationHeader, nowUs: number): void {
     if (h.verdict === VERDICT_LEARNING) return; // asked again in time
-    if (this.state === ORIGIN_ASKING) this.judgeEntry(h, nowUs);
-    else if (this.state === ORIGIN_FENCING && h.epoch === this.epoch) this.judgeFence(h);
-    else if (this.state === ORIGIN_CLAIMING && h.epoch === this.epoch) this.judgeClaim(h, nowUs);
-    else if (this.state === ORIGIN_RELEARNING && h.epoch === this.epoch) this.judgeRelearn(h);
+    const unknown = h.verdict === VERDICT_UNKNOWN;
+    const isOurs = !unknown && h.entryOwner === this.self && h.entryTarget === ANY_BACKEND;
+    if (this.state === ORIGIN_ASKING) this.judgeEntry(h, unknown, nowUs);
+    else if (h.epoch !== this.epoch) return;
+    else if (this.state === ORIGIN_RELEARNING) {
+      if (unknown) return;
+      if (isOurs && h.entryEpoch === this.epoch) this.goOn(h);
+      else if (((h.entryEpoch - this.epoch) | 0) >= 0) this.finishMoved(false);
+    } else if (unknown) this.judgeUnknown(nowUs);
+    else if (isOurs && h.entryEpoch === ((this.epoch + 1) | 0)) this.wonBack(h);
+    else if (((h.entryEpoch - this.epoch) | 0) > 0) this.judgeLater(h, nowUs);
   }
 
-  private judgeEntry(h: MigrationHeader, nowUs: number): void {
-    if (h.verdict === VERDICT_UNKNOWN) this.finish('stayed');
-    else if (h.verdict === VERDICT_ENTRY && h.entryOwner === this.self) {
+  private judgeEntry(h: MigrationHeader, unknown: boolean, nowUs: number): void {
+    if (unknown) this.finish('stayed');
+    else if (h.verdict !== VERDICT_ENTRY) return;
+    else if (h.entryOwner === this.self) {
       this.epoch = h.entryEpoch;
       this.fence(nowUs);
-    } else if (h.verdict === VERDICT_ENTRY) this.finishOutlawed();
+    } else this.finishOutlawed();
   }
 
-  private judgeFence(h: MigrationHeader): void {
-    if (h.verdict === VERDICT_OWNED) {
-      this.epoch = h.entryEpoch;
-      this.finish('stayed');
-    } else if (h.verdict === VERDICT_UNKNOWN) this.finish('stayed');
-    else if (h.verdict === VERDICT_LOST) {
-      // Somebody gave it back to us before we asked, and moved the epoch on.
+  /** The entry is at a later epoch, and our claim did not make it so. */
+  private judgeLater(h: MigrationHeader, nowUs: number): void {
+    if (this.state === ORIGIN_CLAIMING) {
+      this.finishMoved(h.entryOwner === this.target && h.entryEpoch === ((this.epoch + 1) | 0));
+    } else if (this.state === ORIGIN_FENCING) {
       if (h.entryOwner === this.self) {
         this.epoch = h.entryEpoch;
-        this.finish('stayed');
+        this.fence(nowUs);
       } else this.finishOutlawed();
     }
   }
 
-  private judgeClaim(h: MigrationHeader, nowUs: number): void {
-    if (h.verdict === VERDICT_OWNED) this.goOn(h);
-    else if (h.verdict === VERDICT_LOST) this.finishMoved();
-    else if (h.verdict === VERDICT_UNKNOWN) {
-      if (this.targetGaveUp) {
-        this.relearn(nowUs);
-        return;
-      }
-      if (!this.unknown) this.limitUs = nowUs + this.timing.orphanUs;
-      this.unknown = true;
-      this.sendAbort();
+  private judgeUnknown(nowUs: number): void {
+    if (this.state === ORIGIN_FENCING) this.finish('stayed');
+    if (this.state !== ORIGIN_CLAIMING) return;
+    if (this.targetGaveUp) {
+      this.relearn(nowUs);
+      return;
     }
+    if (!this.unknown) this.limitUs = nowUs + this.timing.orphanUs;
+    this.unknown = true;
+    this.sendAbort();
   }
 
-  private judgeRelearn(h: MigrationHeader): void {
-    if (h.verdict === VERDICT_OWNED) this.goOn(h);
-    else if (h.verdict === VERDICT_LOST) this.finishMoved();
+  private wonBack(h: MigrationHeader): void {
+    if (this.state === ORIGIN_FENCING) {
+      this.epoch = h.entryEpoch;
+      this.finish('stayed');
+    } else if (this.state === ORIGIN_CLAIMING) this.goOn(h);
   }
 
   private goOn(h: MigrationHeader): void {
@@ -355,7 +370,10 @@ export class OriginMigration {
     // Nobody has answered for a minute. What was never frozen goes on: without the switch no client reaches anybody.
     if (this.frozen) {
       if (this.unknown) this.actions.reset();
-      else this.actions.discard();
+      else {
+        this.granted = true;
+        this.actions.discard();
+      }
       this.finish('lost');
     } else this.finish('stayed');
   }
@@ -372,7 +390,16 @@ export class OriginMigration {
     else this.sendPlain(this.state === ORIGIN_RELEARNING ? RELEARN : CLAIM_BACK);
   }
 
-  private finishMoved(): void {
+  /** The target was told by a switch that has forgotten since, or will be told by nobody. */
+  private answer(): void {
+    const h = this.prepareHeader(ABORT);
+    h.verdict = this.granted ? VERDICT_OWNED : 0;
+    this.actions.send(h, undefined);
+  }
+
+  /** @param granted whether the target has it, as far as the switch knew */
+  private finishMoved(granted: boolean): void {
+    this.granted = granted;
     this.actions.release();
     this.finish('moved');
   }
@@ -400,6 +427,7 @@ export class OriginMigration {
     writeName(h, this.name);
     h.stage = stage;
     h.flags = this.flags;
+    h.verdict = 0;
     h.epoch = this.epoch;
     h.origin = this.self;
     h.target = this.target;

@@ -1,9 +1,10 @@
 // The target's side of moving one connection: a state machine without I/O, as origin.ts.
 //
 //   [hold packets] EXPECTING ── STATE, all of it ──> [import] COMMITTING ── owned ───> [resume] owned
-//        │ nothing comes                                  ├──── lost, unknown, ABORT > [discard] gone
-//        v                                                └──── nothing, for very long [discard] gone
-//   [let go] RELEASING ── any verdict ──> gone
+//        │ nothing comes                                  ├──── lost, ABORT ─────────> [discard] gone
+//        v                                                ├──── nothing, for very long [discard] gone
+//   [let go] RELEASING ── any verdict ──> gone            │ unknown, and the origin gave it up
+//                                                         └> RELEARNING ── owned ────> [resume] owned
 //
 // Not a byte leaves for the connection before the switch has said "owned". What is gone stays gone, and the origin hears so.
 
@@ -22,12 +23,12 @@ import {
   REASON_GONE,
   REASON_TOO_LARGE,
   REJECT,
+  RELEARN,
   RELEASE,
   STATE,
   STATE_ACK,
   VERDICT,
   VERDICT_LEARNING,
-  VERDICT_LOST,
   VERDICT_OWNED,
   VERDICT_UNKNOWN,
 } from './header.ts';
@@ -36,8 +37,9 @@ import { type MigrationTiming, Retry } from './timing.ts';
 
 export const TARGET_EXPECTING = 0;
 export const TARGET_COMMITTING = 1;
-export const TARGET_RELEASING = 2;
-export const TARGET_DONE = 3;
+export const TARGET_RELEARNING = 2;
+export const TARGET_RELEASING = 3;
+export const TARGET_DONE = 4;
 
 /** How it ended. `owned`: the connection is here. `gone`: nothing of it is. */
 export type TargetOutcome = 'owned' | 'gone';
@@ -90,6 +92,8 @@ export class TargetMigration {
   private readonly retry: Retry;
   private limitUs: number;
   private fragments: IncomingFragments | undefined;
+  /** The switch does not know the connection. */
+  private unknown: boolean;
 
   constructor(options: TargetOptions) {
     const { prepare, timing } = options;
@@ -109,6 +113,7 @@ export class TargetMigration {
     this.retry = new Retry(timing);
     this.limitUs = Number.POSITIVE_INFINITY;
     this.fragments = undefined;
+    this.unknown = false;
   }
 
   /** Packets of the connection are held from now on: the origin may know. */
@@ -121,7 +126,7 @@ export class TargetMigration {
   /** A message with our identifier; its MAC has been checked. @param payload good during the call */
   receive(h: MigrationHeader, payload: Uint8Array, nowUs: number): void {
     if (h.stage === VERDICT) {
-      if (h.sender === this.self) this.receiveVerdict(h);
+      if (h.sender === this.self) this.receiveVerdict(h, nowUs);
     } else if (h.sender === this.origin && h.origin === this.origin)
       this.receiveFromOrigin(h, payload, nowUs);
     this.schedule();
@@ -133,7 +138,7 @@ export class TargetMigration {
    */
   superseded(epoch: number): boolean {
     const later = (epoch - this.epoch) | 0;
-    if (this.state === TARGET_DONE || later < 0 || (later === 0 && this.state === TARGET_COMMITTING))
+    if (this.state === TARGET_DONE || later < 0 || (later === 0 && this.state !== TARGET_EXPECTING))
       return false;
     this.actions.discard();
     this.finish('gone');
@@ -146,7 +151,8 @@ export class TargetMigration {
     if (nowUs >= this.limitUs) this.tooLate(nowUs);
     else if (nowUs >= this.retry.dueUs) {
       this.retry.again(nowUs);
-      this.sendPlain(this.state === TARGET_COMMITTING ? COMMIT : RELEASE);
+      if (this.state === TARGET_RELEARNING) this.sendPlain(RELEARN);
+      else this.sendPlain(this.state === TARGET_COMMITTING ? COMMIT : RELEASE);
     }
     this.schedule();
   }
@@ -154,16 +160,20 @@ export class TargetMigration {
   private receiveFromOrigin(h: MigrationHeader, payload: Uint8Array, nowUs: number): void {
     if (h.stage === PREPARE) this.prepareAgain(h, nowUs);
     else if (h.stage === STATE) this.receiveState(h, payload, nowUs);
-    else if (h.stage === ABORT) this.abort();
+    else if (h.stage === ABORT) this.abort(h, nowUs);
   }
 
-  /** From an origin that has the connection back, or that no switch remembers. */
-  private abort(): void {
+  /** From an origin that has the connection back, or that no switch remembers; or that answers our question. */
+  private abort(h: MigrationHeader, nowUs: number): void {
+    if (h.verdict === VERDICT_OWNED) {
+      if (this.state === TARGET_COMMITTING && this.unknown) this.relearn(nowUs);
+      return;
+    }
     if (this.outcome === 'owned') {
       this.sendMoved();
       return;
     }
-    if (this.state === TARGET_EXPECTING || this.state === TARGET_COMMITTING) this.actions.discard();
+    if (this.state < TARGET_RELEASING) this.actions.discard();
     if (this.state !== TARGET_DONE) this.finish('gone');
     this.sendReject(REASON_GONE);
   }
@@ -177,10 +187,10 @@ export class TargetMigration {
   }
 
   private receiveState(h: MigrationHeader, payload: Uint8Array, nowUs: number): void {
-    if (h.epoch !== this.epoch && this.outcome !== 'owned') return;
+    if (h.epoch !== this.epoch && this.outcome === undefined) return;
     if (this.outcome === 'owned') this.sendMoved();
     else if (this.outcome === 'gone') this.sendReject(REASON_GONE);
-    else if (this.state === TARGET_COMMITTING) this.acknowledge(h);
+    else if (this.state === TARGET_COMMITTING || this.state === TARGET_RELEARNING) this.acknowledge(h);
     else if (this.state === TARGET_EXPECTING) this.takeFragment(h, payload, nowUs);
   }
 
@@ -231,27 +241,60 @@ export class TargetMigration {
     this.acknowledge(h);
   }
 
-  private receiveVerdict(h: MigrationHeader): void {
-    if (h.verdict === VERDICT_LEARNING || (h.epoch !== this.epoch && this.state !== TARGET_EXPECTING)) return;
-    if (this.state === TARGET_EXPECTING) {
-      // Our PREPARE_ACK flipped nothing: the entry had changed.
-      if (h.verdict !== VERDICT_LOST || h.epoch !== this.epoch) return;
-      this.actions.discard();
+  /** As the origin's: judged by the entry shown, because anybody may have our old messages answered again. */
+  private receiveVerdict(h: MigrationHeader, nowUs: number): void {
+    if (h.verdict === VERDICT_LEARNING) return;
+    if (this.state === TARGET_RELEASING) {
       this.finish('gone');
-    } else if (this.state === TARGET_RELEASING) this.finish('gone');
-    else if (this.state === TARGET_COMMITTING) this.judgeCommit(h);
+      return;
+    }
+    if (h.epoch !== this.epoch || this.state === TARGET_DONE) return;
+    if (h.verdict === VERDICT_UNKNOWN) {
+      if (this.state === TARGET_COMMITTING) this.judgeUnknown(nowUs);
+      return;
+    }
+    const isOurs = h.entryOwner === this.self && h.entryTarget === ANY_BACKEND;
+    const later = (h.entryEpoch - this.epoch) | 0;
+    if (this.state === TARGET_RELEARNING) {
+      if (isOurs && later === 0) this.takeOver(h);
+      else if (later >= 0) this.giveUp();
+    } else if (this.state === TARGET_COMMITTING && isOurs && later === 1) this.takeOver(h);
+    else if (later > 0) this.giveUp();
+    else if (this.state === TARGET_EXPECTING && later === 0) {
+      // Another target was quicker.
+      if (h.entryTarget !== this.self && h.entryTarget !== ANY_BACKEND) this.giveUp();
+    }
   }
 
-  private judgeCommit(h: MigrationHeader): void {
-    if (h.verdict === VERDICT_OWNED) {
-      this.actions.resume();
-      this.sendMoved();
-      this.epoch = h.entryEpoch;
-      this.finish('owned');
-    } else if (h.verdict === VERDICT_LOST) {
-      this.actions.discard();
-      this.finish('gone');
-    } else if (h.verdict === VERDICT_UNKNOWN) this.refuse(REASON_GONE);
+  private takeOver(h: MigrationHeader): void {
+    this.actions.resume();
+    this.sendMoved();
+    this.epoch = h.entryEpoch;
+    this.finish('owned');
+  }
+
+  private giveUp(): void {
+    this.actions.discard();
+    this.finish('gone');
+  }
+
+  /** Perhaps a switch that is no more gave it to us, and the origin has heard so. */
+  private judgeUnknown(nowUs: number): void {
+    if (!this.unknown) this.limitUs = nowUs + this.timing.orphanUs;
+    this.unknown = true;
+    const question = this.prepareHeader(ABORT);
+    question.verdict = VERDICT_UNKNOWN;
+    this.actions.send(question);
+  }
+
+  /** The origin has nothing any more, and the switch that gave it to us is no more: we are who has it. */
+  private relearn(nowUs: number): void {
+    this.state = TARGET_RELEARNING;
+    // What a grant of the old switch would have made of it.
+    this.epoch = (this.epoch + 1) | 0;
+    this.retry.begin(nowUs);
+    this.limitUs = nowUs + this.timing.doubtUs;
+    this.sendPlain(RELEARN);
   }
 
   private tooLate(nowUs: number): void {
@@ -265,7 +308,7 @@ export class TargetMigration {
       this.sendPlain(RELEASE);
       return;
     }
-    if (this.state === TARGET_COMMITTING) this.actions.discard();
+    if (this.state !== TARGET_RELEASING) this.actions.discard();
     this.finish('gone');
   }
 

@@ -280,6 +280,7 @@ export class MovingFleet {
       stopped: false,
     };
     agent.serve(listener, {
+      mayArrive: () => this.random.below(30) !== 0,
       arrived: ({ qd, saved }) => {
         const progress = JSON.parse(Buffer.from(saved).toString()) as Progress;
         this.serve(backend, qd, progress);
@@ -299,6 +300,7 @@ export class MovingFleet {
     const end = new StreamEnd(backend.os, qd, this.random, ~seed, seed, streamBytes, progress);
     backend.ends.add(end);
     backend.agent.migratable(qd, {
+      mayLeave: () => this.random.below(30) !== 0,
       save: () => Buffer.from(JSON.stringify(end.progress)),
       left: () => this.closeEnd(backend, end),
       lost: () => {

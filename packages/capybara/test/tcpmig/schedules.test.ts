@@ -56,7 +56,14 @@ function run(seed: number, tally: Tally): void {
     random,
     backends: 3,
     link: wild
-      ? { lossRate: 0.03, duplicateRate: 0.03, reorderRate: 0.05, delayUs: 10, jitterUs: 40 }
+      ? {
+          lossRate: 0.03,
+          duplicateRate: 0.03,
+          reorderRate: 0.05,
+          corruptRate: random.below(2) * 0.01,
+          delayUs: 10,
+          jitterUs: 40,
+        }
       : { delayUs: 5, jitterUs: random.below(2) * 20 },
     streamBytes: 2000 + random.below(30_000),
     bufferBytes: 2048 << random.below(4),
@@ -124,6 +131,8 @@ function run(seed: number, tally: Tally): void {
     return now === 'drop' || now === 'cut' ? 'drop' : now === 'twice' ? 'twice' : 'pass';
   };
   let nextMoveUs = 0;
+  const restarts = random.below(6) === 0;
+  const replays = random.below(4) === 0;
   while (!f.over) {
     if (f.violation !== undefined) throw new Error(f.violation);
     if (f.world.nowUs > LIMIT_US) break;
@@ -133,6 +142,8 @@ function run(seed: number, tally: Tally): void {
       what();
     }
     f.world.runFor(20 + random.below(200));
+    if (restarts && random.below(40) === 0) restart();
+    if (replays && random.below(8) === 0) replay(f, random);
     const owner = f.owner();
     if (owner === undefined || f.world.nowUs < nextMoveUs || f.client.end === undefined) continue;
     const to = random.below(3) === 0 ? ANY_BACKEND : random.below(3);
@@ -149,6 +160,16 @@ function run(seed: number, tally: Tally): void {
       });
   }
   settle(f, fatal && learning > 0, tally);
+}
+
+/** Somebody who has no key sends an old message again, or one that he has changed. */
+function replay(f: MovingFleet, random: SeededRandom): void {
+  const { overheard } = f.switch;
+  if (overheard.length === 0) return;
+  const frame = Uint8Array.from(overheard[random.below(overheard.length)]!);
+  // Behind the headers of Ethernet, IPv4 and UDP.
+  if (random.below(3) === 0) frame[42 + random.below(frame.length - 42)]! ^= 1 << random.below(8);
+  f.switch.inject(frame);
 }
 
 /**

@@ -19,6 +19,7 @@ import {
 const GEOMETRY = { buckets: 16, cpus: 1 };
 const MESSAGE = 42;
 const SLOT_BYTES = 2048;
+const MAX_OVERHEARD = 256;
 
 export interface SwitchBackend {
   id: number;
@@ -53,7 +54,8 @@ export class SwitchOnWire {
   onMessage: ((stage: number, flow: FlowName) => MessageFate) | undefined;
   /** Called when a connection has a new owner. */
   onOwner: ((flow: FlowName, owner: number) => void) | undefined;
-  paused: boolean;
+  /** Messages that have passed, as they came: to be sent again by somebody who listens. */
+  readonly overheard: Uint8Array[];
   private readonly world: SimulatedWorld;
   private readonly options: SwitchOnWireOptions;
   private readonly pool: SlotPool;
@@ -69,7 +71,7 @@ export class SwitchOnWire {
     this.ghosts = new Map();
     this.onMessage = undefined;
     this.onOwner = undefined;
-    this.paused = false;
+    this.overheard = [];
     this.world = world;
     this.options = options;
     this.pool = new SlotPool(heapRegion(512 * SLOT_BYTES), { slotSizeBytes: SLOT_BYTES });
@@ -137,7 +139,6 @@ export class SwitchOnWire {
   }
 
   poll(): number {
-    if (this.paused) return 0;
     this.tables.nowMs = Math.floor(this.world.nowUs / 1000);
     let work = 0;
     for (let port = 0; port < 2; port++) {
@@ -154,7 +155,6 @@ export class SwitchOnWire {
   }
 
   untilNextUs(): number {
-    if (this.paused) return Number.POSITIVE_INFINITY;
     return this.devices.some(device => device.waiting > 0) ? 0 : Number.POSITIVE_INFINITY;
   }
 
@@ -168,6 +168,9 @@ export class SwitchOnWire {
     let fate: MessageFate = 'pass';
     if (isMessage && flow !== undefined)
       fate = this.onMessage?.(view.getUint8(offset + MESSAGE + AT_STAGE), flow) ?? 'pass';
+    if (isMessage && this.overheard.length < MAX_OVERHEARD) {
+      this.overheard.push(bytes.slice(offset, offset + length));
+    }
     if (fate === 'drop') {
       this.pool.release(offset >> this.pool.slotShift);
       return;
@@ -176,6 +179,15 @@ export class SwitchOnWire {
     if (again >= 0) bytes.copyWithin(this.pool.slotOffset(again), offset, offset + length);
     this.switch(port, offset, length, flow);
     if (again >= 0) this.switch(port, this.pool.slotOffset(again), length, flow);
+  }
+
+  /** Somebody sends a frame to the backends' side of the switch. */
+  inject(frame: Uint8Array): void {
+    const slot = this.pool.allocReserved();
+    if (slot < 0) return;
+    const offset = this.pool.slotOffset(slot);
+    this.pool.region.bytes.set(frame, offset);
+    this.take(1, offset, frame.length);
   }
 
   private flowOf(view: DataView, offset: number, length: number): FlowName | undefined {
