@@ -208,7 +208,13 @@ class Traffic {
     this.writer.ethernet(PORT_MACS[1]!, backendMac(from), 0x0800);
     const to = r.below(15) === 0 ? backendAddress(0) : SWITCH_ADDRESS;
     const mac = r.below(15) === 0 ? this.#wrongMac : this.#mac;
-    return this.writer.control(h, mac, backendAddress(from), to);
+    const length = this.writer.control(h, mac, backendAddress(from), to);
+    if (r.below(20) === 0) {
+      // A little more or less payload than there is.
+      this.writer.view.setUint16(42 + H.AT_PAYLOAD_BYTES, h.payloadBytes + r.below(3), true);
+      this.#mac.sign(this.writer.view, 42);
+    }
+    return length;
   }
 }
 
