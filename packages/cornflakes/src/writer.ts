@@ -13,8 +13,8 @@ import { referredFrom, tuning } from './tuning.ts';
 import { kindOf, MAX_SPARSE_ENTRIES, population, SPARSE_ENTRY_BYTES, VERSION_EXTENDED } from './wire.ts';
 
 /** Up to so many bytes a loop is cheaper than a call: byte by byte, and word by word where both sides have words. */
-/** Up to so many bytes a loop is quicker than making a view for `set`; and than `copyWithin`, which needs none. */
 const LOOP_BYTES = 48;
+/** The same within one memory, where `copyWithin` needs no views: 17 ns, whatever the length. */
 const OWN_LOOP_BYTES = 8;
 const WORD_LOOP_BYTES = 192;
 
@@ -300,7 +300,7 @@ export class Writer extends Segments {
 
   /** As {@link copyIn}, from memory that has a view. */
   private copyWords(at: number, from: Uint8Array, words: DataView, start: number, length: number): void {
-    if (length > WORD_LOOP_BYTES || length === 0 || !this.seek(at, length)) {
+    if (from === this.bytes || length > WORD_LOOP_BYTES || length === 0 || !this.seek(at, length)) {
       this.copyIn(at, from, start, length);
       return;
     }
