@@ -1,5 +1,6 @@
 // The runtime that generated code stands on, and what applications use beside it. The compiler is at ./compiler.
 
+export { type AnyMessage, anyTypes } from './any-types.ts';
 export { debugging, type Finding } from './debug.ts';
 export * from './error.ts';
 export { BytesField, type BytesValue, StringField, type StringValue } from './fields/bytes-field.ts';
@@ -26,7 +27,7 @@ export { type EnumType, enumType, MessageType, type MessageTypeOptions } from '.
 export { type AnySource, Source } from './source.ts';
 export { BY_DEVICE, tuning } from './tuning.ts';
 export type { UnknownFields } from './unknown-fields.ts';
-export { DEFAULT_MAX_BYTES, DEFAULT_MAX_DEPTH, type ReadOptions } from './verify.ts';
+export { DEFAULT_MAX_BYTES, DEFAULT_MAX_DEPTH, MAX_DEPTH, type ReadOptions } from './verify.ts';
 export {
   BOOL,
   BYTES,

@@ -1,9 +1,11 @@
 // The JSON of google.protobuf's own types, which the proto3 mapping writes in forms of their own: times as RFC 3339, wrappers
-// as their value, Struct as the object it stands for. Any stays as its fields: there is no registry of types here.
+// as their value, Struct as the object it stands for, Any as the message in it.
 
+import { Buffer } from 'node:buffer';
 import { DemiError } from '@demikernel/memory';
+import { type AnyMessage, anyTypes, unknownType } from './any-types.ts';
 import type { MessageList } from './fields/message-list.ts';
-import { fieldFromJson, putProperty, scalarToJson } from './json.ts';
+import { fieldFromJson, messageFromJson, messageToJson, nested, putProperty, scalarToJson } from './json.ts';
 import type { JsonValue } from './json-value.ts';
 import type { Message } from './message.ts';
 
@@ -124,7 +126,9 @@ const struct: Form = {
       };
       entry.key = key;
       const value = entry.mutableValue();
-      valueForm.fromJson(value as unknown as Accessors, json[key]!, `${path}.${key}`, value);
+      const where = `${path}.${key}`;
+      // An entry, and the value in it.
+      nested(where, () => fillValue(value, json[key]!, where));
     }
   },
 };
@@ -140,8 +144,7 @@ const listValue: Form = {
   fromJson(accessors, json, path) {
     if (!Array.isArray(json)) throw bad(path, 'an array');
     json.forEach((element, i) => {
-      const value = (accessors['values'] as MessageList<Message>).add();
-      valueForm.fromJson(value as unknown as Accessors, element, `${path}[${i}]`, value);
+      fillValue((accessors['values'] as MessageList<Message>).add(), element, `${path}[${i}]`);
     });
   },
 };
@@ -169,10 +172,67 @@ const valueForm: Form = {
         ? ([listValue, 'mutableListValue'] as const)
         : ([struct, 'mutableStructValue'] as const);
       const message = (accessors[name] as () => Message).call(accessors);
-      form.fromJson(message as unknown as Accessors, json, path, message);
+      nested(path, () => form.fromJson(message as unknown as Accessors, json, path, message));
     }
   },
 };
+
+function fillValue(value: Message, json: JsonValue, path: string): void {
+  nested(path, () => valueForm.fromJson(value as unknown as Accessors, json, path, value));
+}
+
+const AT_TYPE = '@type';
+
+const any: Form = {
+  toJson(accessors) {
+    const { typeUrl, value } = accessors as unknown as AnyMessage;
+    const message = anyTypes.unpack({ typeUrl, value });
+    if (message === undefined) return bare(typeUrl, value);
+    try {
+      const json: { [key: string]: JsonValue } = { [AT_TYPE]: typeUrl };
+      const inner = messageToJson(message);
+      if (wellKnownForm(message.type.name) !== undefined) json['value'] = inner;
+      else for (const [name, one] of Object.entries(inner!)) putProperty(json, name, one);
+      return json;
+    } finally {
+      message.release();
+    }
+  },
+  fromJson(accessors, json, path, message) {
+    if (json === null || typeof json !== 'object' || Array.isArray(json)) throw bad(path, 'an object');
+    const { [AT_TYPE]: typeUrl, ...rest } = json;
+    if (typeUrl === undefined) {
+      for (const name of Object.keys(rest)) {
+        const field = message.type.fields.find(candidate => candidate.name === name);
+        if (field === undefined) throw bad(`${path}.${name}`, 'a field of Any');
+        fieldFromJson(accessors, field, rest[name]!, `${path}.${name}`);
+      }
+      return;
+    }
+    if (typeof typeUrl !== 'string') throw bad(`${path}.${AT_TYPE}`, 'a string');
+    const type = anyTypes.find(typeUrl);
+    if (type === undefined) throw unknownType(path, typeUrl);
+    const inner = type.acquire();
+    try {
+      if (wellKnownForm(type.name) === undefined) messageFromJson(inner, rest, `${path}.`);
+      else messageFromJson(inner, rest['value'] ?? null, `${path}.value`);
+      accessors['typeUrl'] = typeUrl;
+      accessors['value'] = inner.toBytes();
+    } finally {
+      inner.release();
+    }
+  },
+};
+
+/** Of a type that nobody added, an Any is shown as what it is. */
+function bare(typeUrl: string, value: Uint8Array): JsonValue {
+  const json: { [key: string]: JsonValue } = {};
+  if (typeUrl !== '') json['typeUrl'] = typeUrl;
+  if (value.length !== 0) {
+    json['value'] = Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64');
+  }
+  return json;
+}
 
 function part(form: Form, message: unknown): JsonValue {
   return form.toJson(message as Accessors, message as Message);
@@ -181,6 +241,7 @@ function part(form: Form, message: unknown): JsonValue {
 const PREFIX = 'google.protobuf.';
 
 const forms: ReadonlyMap<string, Form> = new Map([
+  ['Any', any],
   ['Timestamp', timestamp],
   ['Duration', duration],
   ['FieldMask', fieldMask],

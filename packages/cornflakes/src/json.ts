@@ -10,6 +10,7 @@ import type { JsonValue } from './json-value.ts';
 import { nullIsValue, wellKnownForm } from './json-well-known.ts';
 import type { FieldDescriptor } from './layout.ts';
 import type { Message } from './message.ts';
+import { DEFAULT_MAX_DEPTH, MAX_DEPTH } from './verify.ts';
 import {
   BOOL,
   BYTES,
@@ -36,7 +37,28 @@ function is64(type: number): boolean {
   return type >= INT64 && type <= SFIXED64;
 }
 
+// Messages within messages, the outermost included, that are being read or printed.
+let depth = 0;
+
+/**
+ * Goes one message deeper: JSON, and an Any in an Any, may be nested as deep as an enemy likes. What is made from JSON is no deeper than
+ * its readers allow unless told otherwise. @throws ERR_DEMI_JSON
+ */
+export function nested<T>(path: string, work: () => T, limit: number = DEFAULT_MAX_DEPTH): T {
+  if (depth > limit) throw badJson(path, `nested at most ${limit} deep`);
+  depth++;
+  try {
+    return work();
+  } finally {
+    depth--;
+  }
+}
+
 export function messageToJson(message: Message): JsonValue {
+  return nested('', () => printed(message), MAX_DEPTH);
+}
+
+function printed(message: Message): JsonValue {
   const form = wellKnownForm(message.type.name);
   if (form !== undefined) return form.toJson(message as unknown as Accessors, message);
   const json: { [key: string]: JsonValue } = {};
@@ -110,6 +132,10 @@ export function scalarToJson(value: unknown, field: FieldDescriptor): JsonValue 
 
 /** Fills an empty message. @throws ERR_DEMI_JSON naming the field */
 export function messageFromJson(message: Message, json: JsonValue, path = ''): void {
+  nested(path, () => fillFromJson(message, json, path));
+}
+
+function fillFromJson(message: Message, json: JsonValue, path: string): void {
   const form = wellKnownForm(message.type.name);
   if (form !== undefined) {
     form.fromJson(message as unknown as Accessors, json, path.replace(/\.$/, ''), message);
@@ -179,7 +205,7 @@ function mapFromJson(entries: MessageList<Message>, json: JsonValue, path: strin
     const where = `${path}[${JSON.stringify(key)}]`;
     const plain = keyField!.type === BOOL ? key === 'true' || (key === 'false' ? false : key) : key;
     accessors['key'] = scalarFromJson(keyField!, plain, where);
-    fieldFromJson(accessors, valueField!, json[key]!, where);
+    nested(where, () => fieldFromJson(accessors, valueField!, json[key]!, where));
   }
 }
 

@@ -40,13 +40,15 @@ export interface ReadOptions {
   verify?: boolean;
   /** Also refuse what no writer produces: overlaps, gaps, empty lists, strings that are not UTF-8. Default `false`. */
   strict?: boolean;
-  /** Messages within messages. Default 64. */
+  /** Messages within messages. Default 64, at most {@link MAX_DEPTH}. */
   maxDepth?: number;
   /** Bytes of a message. Default 64 MiB; at most 1 GiB − 1. */
   maxBytes?: number;
 }
 
 export const DEFAULT_MAX_DEPTH = 64;
+/** Reading goes down by recursion, and the stack is not endless. */
+export const MAX_DEPTH = 256;
 export const DEFAULT_MAX_BYTES: number = 64 << 20;
 
 /**
@@ -82,7 +84,7 @@ export class Verifier {
     this.strict = false;
     if (options !== undefined) {
       maxBytes = Math.min(options.maxBytes ?? DEFAULT_MAX_BYTES, 0x3fff_ffff);
-      this.maxDepth = options.maxDepth ?? DEFAULT_MAX_DEPTH;
+      this.maxDepth = Math.min(options.maxDepth ?? DEFAULT_MAX_DEPTH, MAX_DEPTH);
       this.strict = options.strict ?? false;
     }
     if (source.lengthBytes > maxBytes) return TOO_LONG;

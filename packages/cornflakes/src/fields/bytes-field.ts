@@ -124,6 +124,17 @@ export class BytesField {
     const { pool, slot, offset, length } = slice;
     // A released one throws at its own `share`.
     if (slot === RELEASED) slice.share();
+    this.setIn(pool, slot, offset, length, copyThresholdBytes);
+  }
+
+  /** As `set` with a slice of `length` bytes at `offset` of the pool's region, for who has none but holds their slot. */
+  setIn(
+    pool: SlotPool,
+    slot: number,
+    offset: number,
+    length: number,
+    copyThresholdBytes: number = tuning.copyThresholdBytes,
+  ): void {
     pool.retain(slot);
     this.clear();
     this.state = SLICE;

@@ -1,6 +1,6 @@
 // Lists of strings and of byte arrays.
 
-import type { ScatterGatherArray } from '@demikernel/memory';
+import type { ScatterGatherArray, SlotPool } from '@demikernel/memory';
 import type { Source } from '../source.ts';
 import { tuning } from '../tuning.ts';
 import { ENTRY_BYTES } from '../wire.ts';
@@ -112,6 +112,17 @@ export class BytesList extends BlobList<BytesField> implements Iterable<Uint8Arr
 
   add(value: BytesValue, copyThresholdBytes: number = tuning.copyThresholdBytes): void {
     this.grow().set(value, copyThresholdBytes);
+  }
+
+  /** As `add`, see `BytesField.setIn`. */
+  addIn(
+    pool: SlotPool,
+    slot: number,
+    offset: number,
+    length: number,
+    copyThresholdBytes: number = tuning.copyThresholdBytes,
+  ): void {
+    this.grow().setIn(pool, slot, offset, length, copyThresholdBytes);
   }
 
   set(index: number, value: BytesValue, copyThresholdBytes: number = tuning.copyThresholdBytes): void {

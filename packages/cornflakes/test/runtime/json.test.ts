@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { JsonValue } from '../../src/index.ts';
+import { type AnyMessage, anyTypes, type JsonValue, MAX_DEPTH, type Message } from '../../src/index.ts';
 import { type Built, build, type GeneratedClass } from '../compiler/build.ts';
 import { memory } from '../compiler/sources.ts';
 import { Everything } from '../contract/contract.ts';
@@ -15,6 +15,7 @@ import "google/protobuf/struct.proto";
 import "google/protobuf/wrappers.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/empty.proto";
+import "google/protobuf/any.proto";
 message All {
   google.protobuf.Timestamp at = 1;
   google.protobuf.Duration took = 2;
@@ -28,6 +29,7 @@ message All {
   google.protobuf.Empty empty = 10;
   repeated google.protobuf.Timestamp times = 11;
   map<string, google.protobuf.Value> values = 12;
+  google.protobuf.Any thing = 13;
 }`;
 
 let built: Built;
@@ -124,4 +126,83 @@ test('names with __proto__ are names like others', () => {
   assert.throws(() => Everything.fromJSON(JSON.parse('{"__proto__":1}') as JsonValue), {
     code: 'ERR_DEMI_JSON',
   });
+});
+
+test('an Any shows the message in it when its type is known, and what it is when not', async () => {
+  const url = 'type.googleapis.com/';
+  const timestamps = await built.import('google/protobuf/timestamp');
+  anyTypes.add(All.type, timestamps['Timestamp']!.type);
+  const known: JsonValue[] = [
+    { thing: { '@type': `${url}wkt.All`, mask: 'a.b', flag: true } },
+    { thing: { '@type': `${url}google.protobuf.Timestamp`, value: '2026-11-23T07:00:00Z' } },
+    { thing: { '@type': `${url}wkt.All`, thing: { '@type': `${url}wkt.All`, big: '5' } } },
+    { thing: { typeUrl: `${url}nobody.Knows`, value: 'AAEC' } },
+    { thing: {} },
+  ];
+  for (const json of known) {
+    const message = All.fromJSON(json);
+    assert.deepEqual(message.toJSON(), json);
+    assert.deepEqual(All.read(message.toBytes()).toJSON(), json);
+    message.release();
+  }
+  for (const thing of [
+    { '@type': `${url}nobody.Knows` },
+    { '@type': 7 },
+    { '@type': `${url}wkt.All`, nothing: 1 },
+    { nothing: 1 },
+    'x',
+  ] as JsonValue[]) {
+    assert.throws(() => All.fromJSON({ thing }), { code: 'ERR_DEMI_JSON' });
+  }
+  const inner = Everything.acquire();
+  inner.name = 'packed';
+  const any = All.acquire() as Message & { mutableThing(): AnyMessage };
+  anyTypes.pack(any.mutableThing(), inner);
+  inner.release();
+  assert.equal(anyTypes.unpack(any.mutableThing()), undefined, 'nobody added it');
+  anyTypes.add(Everything.type);
+  const unpacked = anyTypes.unpack(any.mutableThing()) as Everything;
+  assert.equal(unpacked.name, 'packed');
+  unpacked.release();
+  any.mutableThing().value = Uint8Array.of(1, 2, 3);
+  assert.throws(() => any.toJSON(), { code: 'ERR_DEMI_MALFORMED_MESSAGE' });
+  any.release();
+});
+
+test('JSON nested deeper than readers allow is refused by name, whatever holds it', () => {
+  const deep = (levels: number, wrap: (inner: JsonValue) => JsonValue, seed: JsonValue): JsonValue => {
+    let json = seed;
+    for (let i = 0; i < levels; i++) json = wrap(json);
+    return json;
+  };
+  const inner = (json: JsonValue): JsonValue => ({ inner: json });
+  const fits = Everything.fromJSON(deep(64, inner, { small: 1 }));
+  assert.equal(Everything.read(fits.toBytes()).inner!.hasSmall, false);
+  fits.release();
+  const list = (json: JsonValue): JsonValue => [json];
+  const object = (json: JsonValue): JsonValue => ({ a: json });
+  for (const levels of [65, 100_000]) {
+    assert.throws(() => Everything.fromJSON(deep(levels, inner, {})), { code: 'ERR_DEMI_JSON' });
+    assert.throws(() => All.fromJSON({ list: deep(levels, list, 1) }), { code: 'ERR_DEMI_JSON' });
+    assert.throws(() => All.fromJSON({ details: deep(levels, object, {}) }), { code: 'ERR_DEMI_JSON' });
+    assert.throws(() => All.fromJSON({ any: deep(levels, object, 1) }), { code: 'ERR_DEMI_JSON' });
+  }
+  // After a failure as before it.
+  assert.deepEqual(Everything.fromJSON({ inner: { small: 2 } }).toJSON(), { inner: { small: 2 } });
+});
+
+test('as deep as readers can be told to go, a message is read, printed and written', () => {
+  const message = Everything.acquire();
+  let inner = message;
+  for (let i = 0; i < MAX_DEPTH; i++) inner = inner.mutableInner();
+  const bytes = message.toBytes();
+  const read = Everything.read(bytes, { maxDepth: 1_000_000 });
+  assert.ok(JSON.stringify(read.toJSON()).length > 9 * MAX_DEPTH);
+  assert.deepEqual(read.toBytes(), bytes);
+  read.release();
+  inner.mutableInner();
+  assert.throws(() => Everything.read(message.toBytes(), { maxDepth: 1_000_000 }), {
+    code: 'ERR_DEMI_MALFORMED_MESSAGE',
+  });
+  message.release();
 });
