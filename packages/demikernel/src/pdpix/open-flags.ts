@@ -20,6 +20,7 @@ export const OPEN_FLAGS: {
   readonly capture: { readonly type: 'string' };
   readonly receive: { readonly type: 'string' };
   readonly 'sq-poll-ms': { readonly type: 'string' };
+  readonly 'copy-threshold': { readonly type: 'string' };
   readonly storage: { readonly type: 'string' };
   readonly directory: { readonly type: 'string' };
   readonly nvme: { readonly type: 'string' };
@@ -39,6 +40,7 @@ export const OPEN_FLAGS: {
   capture: { type: 'string' },
   receive: { type: 'string' },
   'sq-poll-ms': { type: 'string' },
+  'copy-threshold': { type: 'string' },
   storage: { type: 'string' },
   directory: { type: 'string' },
   nvme: { type: 'string' },
@@ -50,6 +52,7 @@ export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.joi
   --wait MODE         spin, adaptive or interrupt (default adaptive)
   --spin-us N         adaptive: spin N microseconds before sleeping (default 50)
   --namespace NAME    open the sockets in this network namespace
+  --copy-threshold N  bytes from which values are sent by reference; 0, or Infinity (default: as calibrated)
   --storage NAME      logs, too: ${STORAGE_LIBRARY_OSES.join(', ')} (memory: gone with the process)
   --directory PATH    storage catcollar: where the logs are
   --nvme ADDRESS      storage cattree: PCI address of the controller, as 0000:00:07.0
@@ -85,6 +88,7 @@ export interface OpenFlagValues {
   capture?: string;
   receive?: string;
   'sq-poll-ms'?: string;
+  'copy-threshold'?: string;
   storage?: string;
   directory?: string;
   nvme?: string;
@@ -97,6 +101,7 @@ export function openOptions(flags: OpenFlagValues): OpenOptions {
     wait: oneOf('wait', flags.wait, ['spin', 'adaptive', 'interrupt']) as WaitMode | undefined,
     spinUs: wholeNumber('spin-us', flags['spin-us']),
     namespace: flags.namespace,
+    copyThresholdBytes: thresholdBytes('copy-threshold', flags['copy-threshold']),
     storage: storageOptions(flags),
   };
   const libos = oneOf('libos', flags.libos ?? 'catnap', LIBRARY_OSES);
@@ -152,6 +157,10 @@ function wholeNumber(flag: string, value: string | undefined): number | undefine
   if (value === undefined) return undefined;
   if (!/^\d{1,9}$/.test(value)) throw badFlag(flag, value, 'expected a whole number');
   return Number(value);
+}
+
+function thresholdBytes(flag: string, value: string | undefined): number | undefined {
+  return value === 'Infinity' ? Number.POSITIVE_INFINITY : wholeNumber(flag, value);
 }
 
 function badFlag(flag: string, value: string | undefined, why: string): DemiError {

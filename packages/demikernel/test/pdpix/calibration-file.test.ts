@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { open } from '../../src/index.ts';
+import { open, openOptions } from '../../src/index.ts';
 import {
   type CalibratedThreshold,
   calibrationPath,
@@ -231,4 +231,15 @@ test('open() follows the file, an option comes before it, and a broken file is a
   const [warning] = await warned;
   assert.equal(warning.name, 'DemikernelNotice');
   assert.ok(warning.message.includes(file));
+});
+
+test('programs take the threshold by a flag', () => {
+  const of = (value?: string): number | undefined =>
+    openOptions({ 'copy-threshold': value }).copyThresholdBytes;
+  assert.equal(of(), undefined);
+  assert.equal(of('0'), 0);
+  assert.equal(of('512'), 512);
+  assert.equal(of('Infinity'), Number.POSITIVE_INFINITY);
+  for (const value of ['-1', 'infinity', '1e3', ''])
+    assert.throws(() => of(value), { code: 'ERR_DEMI_OPTION', message: /--copy-threshold/ });
 });
