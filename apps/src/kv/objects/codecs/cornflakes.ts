@@ -1,14 +1,7 @@
 // The object protocol in Cornflakes: values leave from where they lie, and arrive without being unpacked.
 
-import {
-  BY_DEVICE,
-  type BytesField,
-  type BytesList,
-  type BytesValue,
-  type Message,
-  OK,
-} from '@demikernel/cornflakes';
-import { type Gatherable, ScatterGatherArray, Slice, type SlotPool } from '@demikernel/memory';
+import { BY_DEVICE, type BytesField, type BytesList, type Message, OK } from '@demikernel/cornflakes';
+import { type Gatherable, ScatterGatherArray } from '@demikernel/memory';
 import type { Blobs } from '../blobs.ts';
 import { Reply, Request } from '../generated/cornflakes.ts';
 import type { Codec, CodecOptions, ObjectReply, ObjectRequest } from '../messages.ts';
@@ -45,15 +38,13 @@ export class CornflakesCodec implements Codec {
     message.operation = operation;
     if (operation === GET_M) addAll(message.keys, keys, threshold);
     else if (keys.count !== 0) {
-      const key = lend(keys, 0);
-      message.key = key;
-      takeBack(key);
+      message.key = NO_BYTES;
+      setOne(message.keyField, keys, 0, threshold);
     }
     if (values.count > 1) addAll(message.values, values, threshold);
     else if (values.totalBytes !== 0) {
-      const value = lend(values, 0);
-      message.value = value;
-      takeBack(value);
+      message.value = NO_BYTES;
+      setOne(message.valueField, values, 0, threshold);
     }
     return message;
   }
@@ -67,9 +58,8 @@ export class CornflakesCodec implements Codec {
     if (status !== 0) message.status = status;
     if (reply.isList) addAll(message.values, values, threshold);
     else if (values.totalBytes !== 0) {
-      const value = lend(values, 0);
-      message.value = value;
-      takeBack(value);
+      message.value = NO_BYTES;
+      setOne(message.valueField, values, 0, threshold);
     }
     return message;
   }
@@ -121,26 +111,50 @@ export class CornflakesCodec implements Codec {
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
-/** A blob as a field takes it: by reference where its memory is registered, to be given back when the field has it. */
-function lend(blobs: Blobs, index: number): Slice | ScatterGatherArray | Uint8Array {
+/** The slot that a blob lies in, all of it, when fields may refer to it; else -1. */
+function slotOf(blobs: Blobs, index: number): number {
+  const { pool } = blobs;
+  const length = blobs.lengths[index]!;
+  if (pool === undefined || length === 0 || !blobs.isWhole(index)) return -1;
+  const offset = blobs.offsetOf(index);
+  const slot = offset >> pool.slotShift;
+  return (offset + length - 1) >> pool.slotShift === slot ? slot : -1;
+}
+
+/** Sets a field that is present already. */
+function setOne(field: BytesField, blobs: Blobs, index: number, threshold: number): void {
+  const slot = slotOf(blobs, index);
+  if (slot >= 0) field.setIn(blobs.pool!, slot, blobs.offsetOf(index), blobs.lengths[index]!, threshold);
+  else {
+    const value = wherever(blobs, index);
+    field.set(value, threshold);
+    if (value instanceof ScatterGatherArray) value.free();
+  }
+}
+
+function addAll(list: BytesList, blobs: Blobs, threshold: number): void {
+  const { pool } = blobs;
+  for (let i = 0; i < blobs.count; i++) {
+    const slot = slotOf(blobs, i);
+    if (slot >= 0) list.addIn(pool!, slot, blobs.offsetOf(i), blobs.lengths[i]!, threshold);
+    else {
+      const value = wherever(blobs, i);
+      list.add(value, threshold);
+      if (value instanceof ScatterGatherArray) value.free();
+    }
+  }
+}
+
+/** A blob that goes on over the ends of slots, as slices of these; one in other memory as a view. */
+function wherever(blobs: Blobs, index: number): ScatterGatherArray | Uint8Array {
   const { pool } = blobs;
   const length = blobs.lengths[index]!;
   if (length === 0) return NO_BYTES;
   if (pool === undefined || !blobs.isWhole(index)) return blobs.view(index);
-  const offset = blobs.offsetOf(index);
-  const first = offset >> pool.slotShift;
-  if ((offset + length - 1) >> pool.slotShift === first) {
-    pool.retain(first);
-    return pool.slice(first, offset, length);
-  }
-  return lendSlots(pool, offset, length);
-}
-
-/** Bytes that go on over the ends of slots. */
-function lendSlots(pool: SlotPool, offset: number, length: number): ScatterGatherArray {
   const array = pool.array();
-  const end = offset + length;
-  for (let at = offset; at < end; ) {
+  const start = blobs.offsetOf(index);
+  const end = start + length;
+  for (let at = start; at < end; ) {
     const slot = at >> pool.slotShift;
     const slotEnd = (slot + 1) << pool.slotShift;
     const partEnd = slotEnd < end ? slotEnd : end;
@@ -149,19 +163,6 @@ function lendSlots(pool: SlotPool, offset: number, length: number): ScatterGathe
     at = partEnd;
   }
   return array;
-}
-
-function takeBack(lent: BytesValue): void {
-  if (lent instanceof Slice) lent.release();
-  else if (lent instanceof ScatterGatherArray) lent.free();
-}
-
-function addAll(list: BytesList, blobs: Blobs, threshold: number): void {
-  for (let i = 0; i < blobs.count; i++) {
-    const value = lend(blobs, i);
-    list.add(value, threshold);
-    takeBack(value);
-  }
 }
 
 /** Where a received field lies: in the frame's slices or, where these are of several pools, in a copy of the whole message. */
