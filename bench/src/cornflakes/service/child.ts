@@ -1,24 +1,26 @@
-// The process in which services are measured one beside the other. Its settings come as an argument; one line of JSON comes
-// out.
+// One service that is measured in turns with others, each in a process of its own as in real life. Its setting comes as an
+// argument, rounds as lines of JSON; each is answered with a figure.
 
 import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { CLOCK_THREAD_CPUTIME_ID, Clock } from '@demikernel/native/kernel';
 import { memoryFor } from '../load/memory.ts';
 import { makeWorkload, type ProtocolSetting, type WorkloadSetting } from '../load/setting.ts';
 import { BothEnds, REQUESTS_PER_TURN, type Transport } from './both-ends.ts';
 
-export interface ServiceTask {
+export interface ServiceSetting {
   transport: Transport;
   workload: WorkloadSetting;
-  protocols: readonly ProtocolSetting[];
-  rounds: number;
-  /** Of one round. */
+  protocol: ProtocolSetting;
+}
+
+export interface ServiceRound {
   requests: number;
 }
 
 export interface ServiceAnswer {
-  /** As the protocols: processor time of the service per request, garbage collection included. */
-  nsPerRequest: number[];
+  /** Processor time of the service per request, garbage collection in its turns included. */
+  nsPerRequest: number;
 }
 
 /** Adds up what lies between `begin` and `end`. */
@@ -44,31 +46,27 @@ class Stopwatch {
   }
 }
 
-const {
-  protocols,
-  requests,
-  rounds,
+function print(value: unknown): void {
+  writeSync(1, `${JSON.stringify(value)}\n`);
+}
+
+const { protocol, transport, workload } = JSON.parse(process.argv[2] ?? '') as ServiceSetting;
+const { serverBytes, valueShare } = memoryFor(transport === 'catmem' ? 'catmem' : 'catpowder', workload);
+const service = await BothEnds.open({
   transport,
-  workload: setting,
-} = JSON.parse(process.argv[2] ?? '') as ServiceTask;
-const workload = makeWorkload(setting);
-const { serverBytes, valueShare } = memoryFor(transport === 'catmem' ? 'catmem' : 'catpowder', setting);
-const services: BothEnds[] = [];
-for (const protocol of protocols) {
-  const common = { transport, workload, seed: setting.seed + 1, serverBytes, valueShare };
-  services.push(await BothEnds.open({ ...common, protocol }));
-}
+  protocol,
+  workload: makeWorkload(workload),
+  seed: workload.seed + 1,
+  serverBytes,
+  valueShare,
+});
 const watch = new Stopwatch();
-const readings = services.map((): number[] => []);
-// The first round is V8's.
-for (let round = 0; round <= rounds; round++) {
-  for (const [i, service] of services.entries()) {
-    watch.totalUs = 0;
-    let done = 0;
-    for (; done < requests; done += REQUESTS_PER_TURN) service.turn(watch.begin, watch.end);
-    if (round > 0) readings[i]!.push((watch.totalUs * 1000) / done);
-  }
+print({ ready: true });
+for await (const line of createInterface({ input: process.stdin })) {
+  const { requests } = JSON.parse(line) as ServiceRound;
+  watch.totalUs = 0;
+  let done = 0;
+  for (; done < requests; done += REQUESTS_PER_TURN) service.turn(watch.begin, watch.end);
+  print({ nsPerRequest: (watch.totalUs * 1000) / done } satisfies ServiceAnswer);
 }
-for (const service of services) service.close();
-const nsPerRequest = readings.map(each => each.sort((a, b) => a - b)[each.length >> 1]!);
-writeSync(1, `${JSON.stringify({ nsPerRequest } satisfies ServiceAnswer)}\n`);
+service.close();
