@@ -78,7 +78,7 @@ test('echo --json: rows with parameters and figures, and nothing left behind', a
     assert.equal(row['corruptedReplies'], 0, row.system);
   }
   const systems = new Set(rows.map(row => row.system));
-  for (const system of ['catnap', 'node:net', 'node:net-spin', 'node:dgram'])
+  for (const system of ['catnap', 'catmem', 'node:net', 'node:net-spin', 'node:dgram'])
     assert.ok(systems.has(system), system);
   if (refusal !== undefined) return t.diagnostic(`rows on interfaces not asked for: ${refusal}`);
   for (const system of ['catpowder', 'reflector', 'xdp-tx'])

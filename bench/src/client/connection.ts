@@ -3,6 +3,7 @@
 
 import {
   AF_INET,
+  AF_UNIX,
   closeDescriptor,
   connectSocket,
   errnoName,
@@ -68,14 +69,20 @@ export class Connection {
     this.#sequence = 0;
     this.#receivedBytes = 0;
     for (let i = 0; i < this.#words; i++) this.#sent[i] = Math.imul(i + 1, 0x9e3779b1);
-    this.fd = openSocket(AF_INET, this.#datagrams ? SOCK_DGRAM : SOCK_STREAM, 0, { blocking: true });
+    const local = request.protocol === 'local';
+    this.fd = openSocket(local ? AF_UNIX : AF_INET, this.#datagrams ? SOCK_DGRAM : SOCK_STREAM, 0, {
+      blocking: true,
+    });
     if (this.fd < 0) throw new Error(`socket: ${errnoName(-this.fd)}`);
-    const bytes = parseIpAddress(request.address);
     const address = new SocketAddress();
-    address.setIpv4(new DataView(bytes.buffer, bytes.byteOffset).getInt32(0), request.port);
+    if (local) address.setUnix(request.address);
+    else {
+      const bytes = parseIpAddress(request.address);
+      address.setIpv4(new DataView(bytes.buffer, bytes.byteOffset).getInt32(0), request.port);
+    }
     // SO_SNDTIMEO bounds connect(2) too.
     setSocketOptionBytes(this.fd, SOL_SOCKET, SO_SNDTIMEO, BigInt64Array.of(CONNECT_TIMEOUT_S, 0n));
-    if (!this.#datagrams) setSocketOption(this.fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (request.protocol === 'tcp') setSocketOption(this.fd, IPPROTO_TCP, TCP_NODELAY, 1);
     const result = connectSocket(this.fd, address);
     address.close();
     if (result === 0) return;

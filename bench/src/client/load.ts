@@ -13,7 +13,22 @@ const STREAM_TIMEOUT_US = 3_000_000;
 const POLLS_PER_CLOCK = 64;
 const BLOCK_US = 10_000;
 
-export class Load {
+/** What runs a round, over kernel sockets or shared memory. */
+export interface ClosedLoop {
+  readonly requests: number;
+  readonly lost: number;
+  readonly late: number;
+  readonly corrupted: number;
+  readonly polls: number;
+  readonly emptyPolls: number;
+  readonly broken: boolean;
+  begin(): void;
+  reset(): void;
+  run(milliseconds: number): number;
+  close(): void;
+}
+
+export class Load implements ClosedLoop {
   requests: number;
   lost: number;
   late: number;

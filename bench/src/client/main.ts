@@ -1,4 +1,5 @@
-// The measuring client, a process of its own: unmodified kernel sockets, pinned by whoever starts it.
+// The measuring client, a process of its own, pinned by whoever starts it: unmodified kernel sockets; PDPIX where the service is on
+// shared memory.
 // Reads one round per line from standard input, answers one line per round.
 
 import { readSync, writeSync } from 'node:fs';
@@ -6,8 +7,9 @@ import { machineCpuTime, threadCpuTime } from '@demikernel/native/kernel';
 import { Histogram } from '../histogram.ts';
 import { processCpuUs } from '../processor-time.ts';
 import { Connection } from './connection.ts';
-import { Load } from './load.ts';
+import { type ClosedLoop, Load } from './load.ts';
 import type { RoundRequest, RoundResult } from './round.ts';
+import { SharedLoad } from './shared-load.ts';
 
 /** A round goes on until it has so many requests, or for so long. */
 const LEAST_REQUESTS = 20;
@@ -15,13 +17,16 @@ const LONGEST_ROUND_US = 3_000_000;
 const LONGEST_EXTRA_WARM_UP_US = 1_000_000;
 const WARM_UP_STEP_MS = 20;
 
-function measure(request: RoundRequest): RoundResult {
+async function measure(request: RoundRequest): Promise<RoundResult> {
   const latencies = new Histogram();
   const connections: Connection[] = [];
-  let load: Load | undefined;
+  let load: ClosedLoop | undefined;
   try {
-    for (let i = 0; i < request.connections; i++) connections.push(new Connection(request));
-    load = new Load(connections, latencies, request.client, request.protocol);
+    if (request.shared === true) load = await SharedLoad.open(request, latencies);
+    else {
+      for (let i = 0; i < request.connections; i++) connections.push(new Connection(request));
+      load = new Load(connections, latencies, request.client, request.protocol);
+    }
     load.begin();
     warmUp(load, request);
     load.reset();
@@ -57,7 +62,7 @@ function measure(request: RoundRequest): RoundResult {
   }
 }
 
-function warmUp(load: Load, request: RoundRequest): void {
+function warmUp(load: ClosedLoop, request: RoundRequest): void {
   let elapsedUs = load.run(request.warmUpMs);
   const limitUs = elapsedUs + LONGEST_EXTRA_WARM_UP_US;
   while (load.requests < request.warmUpRequests && elapsedUs < limitUs && !load.broken) {
@@ -107,4 +112,4 @@ function answer(value: unknown): void {
 }
 
 answer({ ready: true });
-for (const line of lines()) answer(measure(JSON.parse(line) as RoundRequest));
+for (const line of lines()) answer(await measure(JSON.parse(line) as RoundRequest));

@@ -2,16 +2,19 @@
 
 import type { SparseHistogram } from '../histogram.ts';
 
-export type Protocol = 'tcp' | 'udp';
+/** `local`: streams inside the machine, over Unix sockets or shared memory. */
+export type Protocol = 'tcp' | 'udp' | 'local';
 /** How the client waits for a reply: asking again and again, or asleep in the kernel. */
 export type ClientMode = 'spin' | 'block';
 
 /** One round: open the connections, warm up, measure, close. */
 export interface RoundRequest {
   protocol: Protocol;
-  /** Dotted IPv4 address and port of the service. */
+  /** Dotted IPv4 address and port of the service; `local`: a path, or a name of Catmem, `@name`. */
   address: string;
   port: number;
+  /** The service is on Catmem: so is the client. */
+  shared?: boolean;
   sizeBytes: number;
   connections: number;
   client: ClientMode;

@@ -11,9 +11,9 @@ import { needsInterface, type Place } from './service.ts';
 
 export const echo: Benchmark = {
   name: 'echo',
-  summary: 'round trips over TCP and UDP, beside node:net, node:dgram and the floors',
+  summary: 'round trips over TCP, UDP and inside the machine, beside node:net, node:dgram and the floors',
   options: {
-    protocol: { type: 'string', help: 'tcp or udp only' },
+    protocol: { type: 'string', help: 'tcp, udp or local only' },
     systems: { type: 'string', help: 'only these, by commas: catpowder,node:net,reflector,…' },
     client: { type: 'string', help: 'spin or block only' },
     size: { type: 'string', help: 'only loads of so many bytes, by commas' },
@@ -28,12 +28,12 @@ export const echo: Benchmark = {
     'Client: unmodified kernel sockets, each connection with one request outstanding; server and client on one core each.',
     'cpu/req: the whole machine, soft interrupts and spinning included; server: that process alone. A spinning process takes',
     'its core whatever it does. idle: share of a core that a service takes when nobody talks to it. * client saturated.',
-    'Catmem, whose clients are no kernel sockets: `bench -- memory`.',
+    'local: streams inside the machine, over Unix sockets; of Catmem, over shared memory, where the client is on Catmem too.',
   ],
 };
 
 /** When the last round of a quick run may begin, in milliseconds after the start. */
-const QUICK_UNTIL_MS: Readonly<Record<Protocol, number>> = { tcp: 12_000, udp: 28_000 };
+const QUICK_UNTIL_MS: Readonly<Record<Protocol, number>> = { tcp: 12_000, udp: 28_000, local: 38_000 };
 
 async function run(options: RunOptions): Promise<Row[]> {
   const refusal = networkRefusal();
@@ -43,9 +43,11 @@ async function run(options: RunOptions): Promise<Row[]> {
   const remove = options.onExit(() => place?.testbed.close());
   try {
     const rows: Row[] = [];
-    for (const protocol of ['tcp', 'udp'] as const) {
+    for (const protocol of ['tcp', 'udp', 'local'] as const) {
       if (options.values['protocol'] !== undefined && options.values['protocol'] !== protocol) continue;
-      rows.push(...rowsOf(await measureProtocol(protocol, options, place)));
+      // Names inside the machine are names of one network namespace: everybody's own.
+      const where = protocol === 'local' ? undefined : place;
+      rows.push(...rowsOf(await measureProtocol(protocol, options, where)));
     }
     if (rows.length === 0) throw new UsageError('no row of this benchmark fits these options');
     return rows;
@@ -91,7 +93,7 @@ function numbers(text: string | undefined): number[] | undefined {
 }
 
 function columnsFor(rows: readonly Row[]): Column[] {
-  const node = (row: Row): string => (row['protocol'] === 'tcp' ? 'node:net' : 'node:dgram');
+  const node = (row: Row): string => (row['protocol'] === 'udp' ? 'node:dgram' : 'node:net');
   return [
     word('system', 'system'),
     word('wait', 'wait'),

@@ -101,6 +101,7 @@ async function runRounds(
         ...tally.load,
         address: service.address,
         port: service.port,
+        shared: service.system.system === 'catmem',
         warmUpMs: options.warmUpMs,
         warmUpRequests: warm.has(service) ? 0 : FIRST_WARM_UP_REQUESTS,
         measureMs: options.measureMs,

@@ -12,13 +12,13 @@ export interface Load {
 
 /** Who answers. */
 export interface System {
-  /** `catpowder`, `catnap`, `catcollar`, `node:net`, `node:net-spin`, `node:dgram`, `node:dgram-spin`, `reflector`, `xdp-tx`. */
+  /** `catpowder`, `catnap`, `catcollar`, `catmem`, `node:net`, `node:net-spin`, `node:dgram`, `node:dgram-spin`, `reflector`, `xdp-tx`. */
   system: string;
   wait: 'spin' | 'adaptive' | 'interrupt';
   protocol: Protocol;
 }
 
-const OURS: readonly string[] = ['catpowder', 'catnap', 'catcollar'];
+const OURS: readonly string[] = ['catpowder', 'catnap', 'catcollar', 'catmem'];
 
 /** A system's name with its way to wait, where the name does not say it. */
 export function labelOf(system: Pick<System, 'system' | 'wait'>): string {
@@ -29,6 +29,7 @@ const WAITS = ['spin', 'adaptive', 'interrupt'] as const;
 
 /** Every system for a protocol, floors first. */
 export function systemsFor(protocol: Protocol): System[] {
+  if (protocol === 'local') return localSystems();
   const systems: System[] = [];
   if (protocol === 'udp') systems.push({ system: 'xdp-tx', wait: 'interrupt', protocol });
   systems.push({ system: 'reflector', wait: 'spin', protocol });
@@ -39,6 +40,16 @@ export function systemsFor(protocol: Protocol): System[] {
   systems.push({ system: `${peer}-spin`, wait: 'spin', protocol });
   systems.push({ system: peer, wait: 'interrupt', protocol });
   return systems;
+}
+
+/** Streams inside the machine: shared memory, and what Node has for it, Unix sockets. */
+function localSystems(): System[] {
+  const protocol = 'local';
+  return [
+    ...WAITS.map(wait => ({ system: 'catmem', wait, protocol }) as const),
+    { system: 'node:net-spin', wait: 'spin', protocol },
+    { system: 'node:net', wait: 'interrupt', protocol },
+  ];
 }
 
 /** The size that fills one segment on a link of 1500 bytes, with TCP's timestamps. */
@@ -54,8 +65,8 @@ export function loadsFor(protocol: Protocol, quick: boolean): Load[] {
   });
   const common = [load(64, 1, 'spin'), load(64, 1, 'block'), load(64, 64, 'spin')];
   // A datagram of more than a packet would be cut into fragments.
-  const largest = protocol === 'tcp' ? 8192 : ONE_SEGMENT_BYTES;
-  if (quick) return protocol === 'tcp' ? [...common, load(largest, 1, 'spin')] : common;
+  const largest = protocol === 'udp' ? ONE_SEGMENT_BYTES : 8192;
+  if (quick) return protocol === 'udp' ? common : [...common, load(largest, 1, 'spin')];
   const loads = [...common, load(64, 8, 'spin'), load(64, 64, 'block')];
   for (const sizeBytes of [256, 1024, ONE_SEGMENT_BYTES, 4096, 8192]) {
     if (sizeBytes <= largest) loads.push(load(sizeBytes, 1, 'spin'));

@@ -1,6 +1,8 @@
 // Starting the systems of the echo benchmark: each a process of its own, pinned, in the service's namespace, with an
 // interface of its own where it takes frames from below the kernel.
 
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PinnedProcess } from '../testbed/pinned-process.ts';
 import type { Testbed, Wire } from '../testbed/testbed.ts';
@@ -36,8 +38,10 @@ let nextPort = FIRST_PORT;
 /** Starts a system and waits until it answers for itself. Rejects with what it printed when it does not start. */
 export async function startService(system: System, place: Place, options: ServiceOptions): Promise<Service> {
   const port = nextPort++;
-  const wire = wireFor(system, place);
-  const address = wire?.serverAddress ?? '127.0.0.1';
+  const local = system.protocol === 'local';
+  const wire = local ? undefined : wireFor(system, place);
+  const name = `demikernel-bench-${globalThis.process.pid}-${port}`;
+  const address = local ? localName(system, name) : (wire?.serverAddress ?? '127.0.0.1');
   const { script, args } = commandFor(system, wire, address, port, place?.testbed.client ?? '');
   const profiled = options.profileFolder !== undefined && script === ECHO_APPLICATION;
   const process = new PinnedProcess({
@@ -46,7 +50,7 @@ export async function startService(system: System, place: Place, options: Servic
     args,
     nodeArgs: profiled ? ['--cpu-prof', `--cpu-prof-dir=${options.profileFolder}`] : [],
     processor: options.processor,
-    namespace: place?.testbed.server,
+    namespace: local ? undefined : place?.testbed.server,
   });
   try {
     await process.line(START_TIMEOUT_MS);
@@ -60,6 +64,10 @@ export async function startService(system: System, place: Place, options: Servic
 /** Whether a system takes frames from an interface, and so needs namespaces. */
 export function needsInterface(system: System): boolean {
   return system.system === 'catpowder' || system.system === 'reflector' || system.system === 'xdp-tx';
+}
+
+function localName({ system }: System, name: string): string {
+  return system === 'catmem' ? `@${name}` : join(tmpdir(), name);
 }
 
 function wireFor(system: System, place: Place): Wire | undefined {
@@ -84,7 +92,10 @@ function commandFor(
   switch (system.system) {
     case 'node:net':
     case 'node:net-spin':
-      return { script: server('node-net'), args: [String(port), system.wait] };
+      return {
+        script: server('node-net'),
+        args: [system.protocol === 'local' ? address : String(port), system.wait],
+      };
     case 'node:dgram':
     case 'node:dgram-spin':
       return { script: server('node-dgram'), args: [String(port), system.wait] };
@@ -99,7 +110,9 @@ function commandFor(
         args: [wire!.serverInterface, wire!.serverMac, address, String(port)],
       };
     default: {
-      const args = ['server', `${address}:${port}`, '--protocol', system.protocol];
+      const local = system.protocol === 'local';
+      const args = ['server', local ? address : `${address}:${port}`];
+      args.push('--protocol', local ? 'tcp' : system.protocol);
       args.push('--libos', system.system, '--wait', system.wait);
       if (system.system === 'catpowder') {
         args.push('--interface', wire!.serverInterface, '--address', `${address}/24`);

@@ -24,6 +24,7 @@ export function serveUnix(path: string, spin: boolean, ready: () => void): void 
   const server = createServer(serveConnection);
   rmSync(path, { force: true });
   server.listen(path, ready);
+  process.on('exit', () => rmSync(path, { force: true }));
   const turn = (): void => {
     setImmediate(turn);
   };

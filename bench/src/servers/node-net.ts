@@ -1,6 +1,7 @@
-// The peer: a TCP echo on node:net as one would write it. With `spin`, the same with a setImmediate loop, which keeps
+// The peer: a TCP echo on node:net as one would write it, on a Unix socket where the first argument is a path. With `spin`, the same with a setImmediate loop, which keeps
 // Node's event loop from ever sleeping.
 
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { announceReady, exitOnRequest } from './ready.ts';
 
@@ -11,7 +12,13 @@ const server = createServer({ noDelay: true }, socket => {
   socket.on('data', bytes => socket.write(bytes));
   socket.on('error', () => socket.destroy());
 });
-server.listen(Number(port), '0.0.0.0', announceReady);
+if (port.startsWith('/')) listenAt(port);
+else server.listen(Number(port), '0.0.0.0', announceReady);
+
+function listenAt(path: string): void {
+  server.listen(path, announceReady);
+  process.on('exit', () => rmSync(path, { force: true }));
+}
 
 function spin(): void {
   setImmediate(spin);

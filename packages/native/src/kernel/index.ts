@@ -13,6 +13,7 @@ export * from './errno.ts';
 export * from './ethtool.ts';
 export * from './event-fd.ts';
 export * from './event-loop.ts';
+export * from './futex.ts';
 export * from './io-uring.ts';
 export * from './io-uring-buffers.ts';
 export * from './io-uring-constants.ts';
