@@ -64,9 +64,10 @@ export class OutgoingFragments {
 /** The target's side: the place of every fragment. */
 export class IncomingFragments {
   readonly count: number;
+  /** Fragments that are here. */
+  arrivedCount: number;
   private readonly sealed: Uint8Array;
   private readonly arrived: Uint8Array;
-  private arrivedCount: number;
 
   /** @param totalBytes of the sealed state, checked by the caller */
   constructor(totalBytes: number) {

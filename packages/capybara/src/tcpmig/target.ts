@@ -158,7 +158,7 @@ export class TargetMigration {
   }
 
   private receiveFromOrigin(h: MigrationHeader, payload: Uint8Array, nowUs: number): void {
-    if (h.stage === PREPARE) this.prepareAgain(h, nowUs);
+    if (h.stage === PREPARE) this.prepareAgain(h);
     else if (h.stage === STATE) this.receiveState(h, payload, nowUs);
     else if (h.stage === ABORT) this.abort(h, nowUs);
   }
@@ -179,10 +179,9 @@ export class TargetMigration {
   }
 
   /** Our answer got lost, or was not needed: the epoch is the entry's now. */
-  private prepareAgain(h: MigrationHeader, nowUs: number): void {
+  private prepareAgain(h: MigrationHeader): void {
     if (this.state !== TARGET_EXPECTING || this.fragments !== undefined) return;
     this.epoch = h.epoch;
-    this.limitUs = nowUs + this.timing.expectUs;
     this.sendPlain(PREPARE_ACK);
   }
 
@@ -206,8 +205,10 @@ export class TargetMigration {
     }
     const { fragments } = this;
     if (totalBytes !== fragments.totalBytes || h.fragmentCount !== fragments.count) return;
+    const before = fragments.arrivedCount;
     if (!fragments.take(h.fragmentIndex, payload)) return;
-    this.limitUs = nowUs + this.timing.expectUs;
+    // Only news is a sign of life: what is old anybody may repeat.
+    if (fragments.arrivedCount > before) this.limitUs = nowUs + this.timing.expectUs;
     const { whole } = fragments;
     if (whole === undefined) {
       this.acknowledge(h);
