@@ -7,6 +7,7 @@ import type { FileStorageOptions } from '../liboses/catcollar/files.ts';
 import type { CatmemOptions } from '../liboses/catmem/catmem.ts';
 import type { CatnapOptions } from '../liboses/catnap/catnap.ts';
 import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
+import type { CattreeOptions } from '../liboses/cattree/open-cattree.ts';
 import type { LogSettings } from '../log/settings.ts';
 import { type DeviceIdentity, softwareDevice } from '../runtime/device-identity.ts';
 import type { LibraryOs } from '../runtime/library-os.ts';
@@ -52,11 +53,12 @@ export interface CommonOptions {
 export type StorageOptions = Partial<LogSettings> &
   (
     | ({ libos: 'catcollar' } & FileStorageOptions)
+    | ({ libos: 'cattree' } & CattreeOptions)
     | { libos: 'memory'; segmentBytes?: number; segments?: number }
   );
 
 /** Names that `open` knows for `storage`. */
-export const STORAGE_LIBRARY_OSES = ['catcollar', 'memory'] as const;
+export const STORAGE_LIBRARY_OSES = ['catcollar', 'cattree', 'memory'] as const;
 
 /** Which library OS to open, and what it needs. */
 export type OpenOptions = CommonOptions &
@@ -149,6 +151,8 @@ async function createStorage(runtime: Runtime, options: StorageOptions): Promise
   switch (options.libos) {
     case 'catcollar':
       return new (await import('../liboses/catcollar/files.ts')).FileStorage(runtime, options);
+    case 'cattree':
+      return (await import('../liboses/cattree/open-cattree.ts')).openCattree(runtime, options);
     case 'memory': {
       const { MemoryDisk } = await import('../liboses/storage/memory-disk.ts');
       const { MemoryStorage } = await import('../liboses/storage/memory-storage.ts');
