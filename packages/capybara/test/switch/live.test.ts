@@ -190,6 +190,10 @@ class Agent {
     h.sender = this.id;
     const bytes = Buffer.alloc(H.HEADER_BYTES);
     H.writeHeader(h, new DataView(bytes.buffer, bytes.byteOffset), 0, MAC);
+    this.sendBytes(bytes);
+  }
+
+  sendBytes(bytes: Buffer): void {
     assert.equal(kernel.libc().writeBuffer(this.#out, bytes, bytes.length), bytes.length);
   }
 
@@ -252,6 +256,23 @@ test('orders from backends move an entry, and are answered', { skip }, () => {
   const refused = origin.receive('switch');
   assert.deepEqual([refused.stage, refused.verdict], [H.REJECT, H.REASON_NOT_OWNER]);
   balancer.setState(third, 'active');
+});
+
+test('heartbeats reach a socket at the switch, forged ones do not', { skip }, () => {
+  const control = bed.udp(bed.switch, T.SWITCH_ADDRESS, H.MIGRATION_PORT);
+  const agent = new Agent(0);
+  const { badMac } = balancer.readCounters();
+  const bytes = Buffer.alloc(H.HEADER_BYTES);
+  const header = new H.MigrationHeader();
+  header.stage = H.HEARTBEAT;
+  H.writeHeader(header, new DataView(bytes.buffer, bytes.byteOffset), 0, headerMac(HASH_KEY));
+  agent.sendBytes(bytes);
+  waitFor(() => balancer.readCounters().badMac > badMac);
+  agent.send(H.HEARTBEAT, {});
+  assert.ok(T.ready(control, kernel.POLLIN, 3_000_000));
+  const got = Buffer.alloc(256);
+  assert.equal(kernel.libc().readBuffer(control, got, got.length), H.HEADER_BYTES);
+  assert.equal(got[H.AT_STAGE], H.HEARTBEAT);
 });
 
 test('a restarted switch waits for its backends before it sends packets astray', { skip }, () => {
