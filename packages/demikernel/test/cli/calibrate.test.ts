@@ -10,6 +10,8 @@ import { after, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { canCreateNamespaces, createNamespace, listNamespaces } from '@demikernel/native/kernel';
+import { FAR_ADDRESS, NEAR_ADDRESS, NEAR_DEVICE, VethPair } from '../devices/af-veth.ts';
+import { line, stop } from '../liboses/kernel-peer.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/demikernel.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'demi-calibrate-'));
@@ -48,9 +50,9 @@ interface Report {
   }[];
 }
 
-function checkCells(report: Report): void {
+function checkCells(report: Report, count = 4): void {
   for (const device of report.devices) {
-    assert.equal(device.cells.length, 4);
+    assert.equal(device.cells.length, count);
     assert.ok(device.rounds >= 20);
     for (const { copyNs, gatherNs, hybridNs } of device.cells) {
       for (const ns of [copyNs, gatherNs, hybridNs]) assert.ok(ns > 0 && Number.isFinite(ns));
@@ -125,6 +127,44 @@ test('packets, over interfaces of its own that are gone afterwards', t => {
       driver: 'veth',
     });
     assert.deepEqual(ownNamespaces(), [], 'the abandoned one is removed, too');
+  }
+});
+
+test('packets, on an interface of the host’s, to a peer that reads', async t => {
+  const pair = VethPair.create();
+  if (typeof pair === 'string') {
+    t.skip(pair);
+    return;
+  }
+  const sink = pair.node(`
+    import net from 'node:net';
+    net.createServer(socket => socket.on('error', () => {}).resume()).listen(9000, '${FAR_ADDRESS}', () => console.log('up'));
+  `);
+  try {
+    await line(sink);
+    for (const device of ['af-xdp', 'af-packet']) {
+      const place = [
+        '--interface',
+        NEAR_DEVICE,
+        '--address',
+        `${NEAR_ADDRESS}/24`,
+        '--to',
+        `${FAR_ADDRESS}:9000`,
+      ];
+      // A kernel acknowledges the last segment of a burst late: one cell is enough.
+      const cell = ['--fields', '2', '--sizes', '512', '--seconds', '0.2'];
+      const outcome: Outcome = pair.insideNear(() =>
+        calibrate('--device', device, ...place, ...cell, '--json', '--no-store'),
+      );
+      assert.equal(outcome.status, 0, outcome.stderr);
+      const report = JSON.parse(outcome.stdout) as Report;
+      checkCells(report, 1);
+      assert.equal(report.devices[0]!.identity.interface, NEAR_DEVICE);
+      assert.equal(report.devices[0]!.identity.device, device);
+    }
+  } finally {
+    await stop(sink);
+    pair.remove();
   }
 });
 
