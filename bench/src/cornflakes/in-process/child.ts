@@ -3,6 +3,7 @@
 
 import { writeSync } from 'node:fs';
 import { bytesPerOperation } from '@demikernel/lab';
+import { median } from '../../median.ts';
 import { type MessageKind, makeTasks, OPERATIONS, type Operation, type Task } from './tasks.ts';
 
 /** One figure of one task. */
@@ -57,15 +58,11 @@ function time(tasks: readonly Task[], blockMs: number, rounds: number): Figure[]
       }
     }
   }
-  return cells.map(({ task, operation, readings }) => figure(task, operation, medianOf(readings)));
+  return cells.map(({ task, operation, readings }) => figure(task, operation, median(readings)));
 }
 
 function figure({ library, message }: Task, operation: Operation, value: number): Figure {
   return { library, message, operation, value };
-}
-
-function medianOf(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 /** Bytes outside V8's heap, where byte arrays lie: as `bytesPerOperation` inside. */
@@ -77,7 +74,7 @@ function arrayBytesPerOperation(count: number, work: (count: number) => void): n
       work(n);
       readings.push(process.memoryUsage().arrayBuffers - before);
     }
-    return medianOf(readings);
+    return median(readings);
   };
   return (read(count) - read(0)) / count;
 }

@@ -5,6 +5,7 @@ import type { ScatterGatherArray, SlotPool } from '@demikernel/memory';
 import { Clock } from '@demikernel/native/kernel';
 import { type Demikernel, OP_POP, type Result, type WaitSet } from 'demikernel';
 import { Histogram } from '../../histogram.ts';
+import { median } from '../../median.ts';
 import type { Arrivals } from './arrivals.ts';
 import { FrameCounter } from './frame-counter.ts';
 import { type RequestRing, RING_REQUESTS } from './request-ring.ts';
@@ -166,8 +167,8 @@ export class OpenLoop {
     return {
       offeredPerSecond: ratePerSecond > 0 ? ratePerSecond : (this.dueRequests * 1e6) / elapsedUs,
       achievedPerSecond: (this.replies * 1e6) / elapsedUs,
-      p50Us: median(this.pieceP50s) ?? latencies.percentileUs(0.5),
-      p99Us: median(this.pieceP99s) ?? latencies.percentileUs(0.99),
+      p50Us: this.pieceP50s.length > 0 ? median(this.pieceP50s) : latencies.percentileUs(0.5),
+      p99Us: this.pieceP99s.length > 0 ? median(this.pieceP99s) : latencies.percentileUs(0.99),
       wholeP99Us: latencies.percentileUs(0.99),
       idleShare: moments[3]! / elapsedUs,
       replies: this.replies,
@@ -303,8 +304,4 @@ export class OpenLoop {
     this.underWay--;
     this.replies++;
   }
-}
-
-function median(values: readonly number[]): number | undefined {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
 }

@@ -127,8 +127,9 @@ export class Pair {
 function endsOf(options: PairOptions): { server: LoadSetting; client: LoadSetting } {
   const { connections, libos, protocol, testbed, workload } = options;
   const memory = memoryFor(libos, workload);
-  const both = { libos, connections, protocol, workload, valueShare: memory.valueShare };
-  const end = (from: Omit<EndSetting, 'libos'>): LoadSetting => ({ ...both, ...from });
+  const { valueShare } = memory;
+  const both = { libos, connections, protocol, workload, valueShare, gathers: false };
+  const end = (from: Omit<EndSetting, 'libos' | 'gathers'>): LoadSetting => ({ ...both, ...from });
   if (libos === 'catmem') {
     const service = `127.0.0.1:${CATMEM_FIRST_PORT + options.index}`;
     return {
@@ -138,13 +139,14 @@ function endsOf(options: PairOptions): { server: LoadSetting; client: LoadSettin
   }
   const wire = testbed!.addWire({ kernelAddress: false, clientKernelAddress: false });
   const service = `${wire.serverAddress}:${PORT}`;
+  const server = end({
+    interface: wire.serverInterface,
+    address: `${wire.serverAddress}/24`,
+    service,
+    memoryBytes: memory.serverBytes,
+  });
   return {
-    server: end({
-      interface: wire.serverInterface,
-      address: `${wire.serverAddress}/24`,
-      service,
-      memoryBytes: memory.serverBytes,
-    }),
+    server: { ...server, gathers: protocol.copyThreshold === 'gather' },
     client: end({
       interface: wire.clientInterface,
       address: `${wire.clientAddress}/24`,

@@ -144,7 +144,7 @@ async function search(
 }
 
 /** The middle one by rate. */
-function median(answers: readonly RunAnswer[]): RunAnswer | undefined {
+function middle(answers: readonly RunAnswer[]): RunAnswer | undefined {
   return [...answers].sort((a, b) => a.achievedPerSecond - b.achievedPerSecond)[answers.length >> 1];
 }
 
@@ -162,7 +162,7 @@ function rowOf({ best, pair, refused, saturated }: Measured, options: LoadOption
     rounds: saturated.length,
     refusedReplies: refused,
   };
-  const most = median(saturated);
+  const most = middle(saturated);
   if (most !== undefined) {
     row['saturatedPerSecond'] = Math.round(most.achievedPerSecond);
     row['saturatedServerCpuUsPerRequest'] = rounded(most.serverCpuUs / most.replies);
@@ -170,7 +170,7 @@ function rowOf({ best, pair, refused, saturated }: Measured, options: LoadOption
     row['saturatedClientIdlePercent'] = rounded(most.idleShare * 100);
     row['clientSaturated'] = most.idleShare < SATURATED_IDLE_SHARE;
   }
-  const point = median(best);
+  const point = middle(best);
   // No point within the bound: there is nothing to say.
   if (point === undefined) return row;
   return {

@@ -59,6 +59,8 @@ export interface EndSetting {
   /** Where the service listens. */
   service: string;
   memoryBytes: number;
+  /** Of Catpowder: whatever is referred to gets a descriptor of its own, down to the device. */
+  gathers: boolean;
 }
 
 export interface LoadSetting extends EndSetting {
@@ -72,10 +74,17 @@ export interface LoadSetting extends EndSetting {
 const CATPOWDER_SLOT_BYTES = 2048;
 
 /** Opens one end. It spins: what is compared is work, not waking up. */
-export function openEnd({ address, interface: name, libos, memoryBytes }: EndSetting): Promise<Demikernel> {
+export function openEnd({
+  address,
+  gathers,
+  interface: name,
+  libos,
+  memoryBytes,
+}: EndSetting): Promise<Demikernel> {
   if (libos === 'catmem') return open({ libos, wait: 'spin', memoryBytes });
   const slots = Math.ceil(memoryBytes / CATPOWDER_SLOT_BYTES);
-  return open({ libos, wait: 'spin', interface: name, address, slots, selfCheck: false });
+  const common = { libos, wait: 'spin', interface: name, address, slots, selfCheck: false } as const;
+  return open(gathers ? { ...common, descriptorThresholdBytes: 0 } : common);
 }
 
 /** The threshold as a codec wants it. */

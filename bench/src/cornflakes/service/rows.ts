@@ -4,6 +4,7 @@
 import { fileURLToPath } from 'node:url';
 import type { RunOptions } from '../../benchmark.ts';
 import { processors } from '../../echo/place.ts';
+import { median } from '../../median.ts';
 import { type Column, figure, type Row, ratio, rounded, word } from '../../rows.ts';
 import { PinnedProcess } from '../../testbed/pinned-process.ts';
 import { makeWorkload, type ProtocolSetting, type WorkloadSetting } from '../load/setting.ts';
@@ -72,7 +73,7 @@ async function inTurns(
         if (round >= WARM_UP_ROUNDS) readings[i]!.push(nsPerRequest);
       }
     }
-    return readings.map(each => each.sort((a, b) => a - b)[each.length >> 1]!);
+    return readings.map(median);
   } finally {
     for (const child of children) child.kill();
   }
