@@ -12,6 +12,7 @@ export {
   expectConnection,
   exportConnection,
   hasUntaken,
+  isReading,
   listenFor,
   type MovingHost,
   onStranger,

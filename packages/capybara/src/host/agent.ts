@@ -15,6 +15,7 @@ import {
   type Expected,
   expectConnection,
   hasUntaken,
+  isReading,
   listenFor,
   onStranger,
   SipHash,
@@ -35,6 +36,7 @@ import {
   HeaderMac,
   MIGRATION_PORT,
   MigrationHeader,
+  ORDER,
   PREPARE,
   PREPARE_ACK,
   REASON_BUSY,
@@ -59,6 +61,8 @@ import { Strangers } from './strangers.ts';
 const REMEMBERED = 4096;
 /** For how long a PREPARE_ACK waits until the application has taken what it has popped. */
 const TAKING_US = 20_000;
+/** For how long until it reads again: longer than a turn of Node's event loop takes. */
+const QUIET_US = 1_000;
 
 /** Randomness for identifiers. */
 export interface IdentifierSource {
@@ -348,7 +352,19 @@ export class MigrationAgent {
       this.strangers.judge(h, isComing || this.migratables.has(flow));
     } else if (h.stage === PREPARE && h.origin !== this.self) this.prepare(h, key);
     else if (h.stage === PREPARE_ACK && h.origin === this.self) this.returnStray(h);
+    else if (h.stage === ORDER) this.obey(h);
     else this.counters.unknown++;
+  }
+
+  /** The controller wants a connection elsewhere. An order for another epoch is an old one: it has moved since, or come back. */
+  private obey(h: MigrationHeader): void {
+    const migratable = this.migratables.get(flowKey(readName(h)));
+    // The epoch of a connection that was accepted here is the switch's to know, until it has moved once.
+    if (migratable === undefined || (migratable.epoch !== 0 && migratable.epoch !== h.epoch)) {
+      this.counters.unknown++;
+      return;
+    }
+    this.move(migratable.qd, h.target);
   }
 
   /**
@@ -368,19 +384,25 @@ export class MigrationAgent {
     this.socket.send(answer, undefined);
   }
 
-  /** What was popped and not taken is not in the application's state yet: the freeze waits for a turn. */
+  /**
+   * What was popped and not taken, or has been handed to a promise whose handler has yet to run, is not in the application's state:
+   * the freeze waits until it reads again, or seems not to want to.
+   */
   private mustWait(key: string, h: MigrationHeader): boolean {
     const migratable = this.departures.get(key)!;
-    if (!hasUntaken(this.os.libraryOs, migratable.qd)) return false;
+    const { qd } = migratable;
+    const host = this.os.libraryOs;
+    if (!this.isOpen(migratable) || isReading(host, qd)) return false;
     const later = Object.assign(new MigrationHeader(), h);
-    const untilUs = this.nowUs + TAKING_US;
-    const { deferred } = this.os.libraryOs.runtime;
+    const sinceUs = this.nowUs;
+    const { deferred } = host.runtime;
     const task = {
       runDeferred: (): void => {
         const { moving } = migratable;
         if (moving === undefined || this.departures.get(key) !== migratable) return;
-        const untaken = hasUntaken(this.os.libraryOs, migratable.qd);
-        if (untaken && this.nowUs < untilUs) {
+        const waitedUs = this.nowUs - sinceUs;
+        const untaken = hasUntaken(host, qd);
+        if (this.isOpen(migratable) && !isReading(host, qd) && waitedUs < (untaken ? TAKING_US : QUIET_US)) {
           deferred.schedule(task);
           return;
         }

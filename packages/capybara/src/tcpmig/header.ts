@@ -71,7 +71,11 @@ export const MOVED = 12;
 export const HEARTBEAT = 13;
 /** Backend to switch: I own this connection at `epoch`. Entered when there is no entry, or one of an older epoch. Bounced as VERDICT. */
 export const RELEARN = 14;
-export const LAST_STAGE = 14;
+/** The last stage that a backend sends: the switch's program drops what is beyond. */
+export const LAST_BACKEND_STAGE = 14;
+/** Controller to the owner: move the connection to `target`. Obeyed while the entry has this `epoch`; nobody answers it. */
+export const ORDER = 15;
+export const LAST_STAGE = 15;
 
 /** Flag: `totalBytes` of a PREPARE is an estimate that the target need not reserve. */
 export const FLAG_ESTIMATE = 1;
@@ -131,6 +135,7 @@ export const STAGE_NAMES: readonly string[] = [
   'MOVED',
   'HEARTBEAT',
   'RELEARN',
+  'ORDER',
 ];
 
 /** One header; every field an int32. Reused: make one per reader and one per writer. */

@@ -6,7 +6,7 @@
 
 import { test } from 'node:test';
 import { SeededRandom } from 'demikernel/simulator';
-import { ANY_BACKEND, LAST_STAGE, STAGE_NAMES } from '../../src/tcpmig/header.ts';
+import { ANY_BACKEND, LAST_BACKEND_STAGE, STAGE_NAMES } from '../../src/tcpmig/header.ts';
 import { type FleetBackend, MovingFleet } from './moving-fleet.ts';
 
 const SCHEDULES = Number(process.env['SCHEDULES'] ?? 1500);
@@ -153,7 +153,7 @@ function run(seed: number, tally: Tally): void {
     origin = owner;
     nextMoveUs = f.world.nowUs + random.below(random.below(2) === 0 ? 1000 : 30_000);
     fault = FAULTS[random.below(random.below(2) === 0 ? FAULTS.length : 3)]!;
-    faultStage = 1 + random.below(LAST_STAGE - 2);
+    faultStage = 1 + random.below(LAST_BACKEND_STAGE - 2);
     if (fault === 'cut')
       after(random.below(30_000), () => {
         if (fault === 'cut') fault = 'none';

@@ -83,6 +83,11 @@ export function departable(host: MovingHost, qd: number): number {
   return c === undefined || !queueOf(host, qd).mayFreeze ? 0 : recordBytes(c);
 }
 
+/** Whether a pop waits for bytes: whoever issued it has taken everything that came before. */
+export function isReading(host: MovingHost, qd: number): boolean {
+  return queueOf(host, qd).state?.waitingPop !== undefined && !hasUntaken(host, qd);
+}
+
 /**
  * Whether something that was popped waits to be taken by the application: its state is not what the connection's is, and the two
  * must not leave now. A turn later they may.
