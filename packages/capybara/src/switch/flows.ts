@@ -85,14 +85,14 @@ export class FlowTable {
     return count;
   }
 
-  /** Calls `visit` for each flow, or for those of one backend. */
-  forEach(visit: (flow: Flow) => void, owner?: number): void {
+  /** Calls `visit` for each flow and its place in the table, or for those of one backend. */
+  forEach(visit: (flow: Flow, slot: number) => void, owner?: number): void {
     for (let i = 0; i < this.#capacity; i++) {
       const at = this.#at(i);
       const ownership = this.#words[(at + L.FLOW_OWNERSHIP) >> 2]!;
       if (ownership < L.PHASE_OWNED) continue;
       if (owner !== undefined && (ownership & L.BACKEND_MASK) !== owner) continue;
-      visit(this.#read(at, ownership));
+      visit(this.#read(at, ownership), i);
     }
   }
 

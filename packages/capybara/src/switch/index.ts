@@ -9,6 +9,7 @@ export {
   type OwnerClaim,
 } from './flows.ts';
 export {
+  DROP,
   FLOW_CLIENT_FIN,
   FLOW_CLIENT_RST,
   FLOW_ESTABLISHED,
@@ -16,11 +17,14 @@ export {
   FLOW_SERVER_RST,
   type Geometry,
   memoryBytes,
+  PASS,
   type PortRole,
+  REDIRECT,
   SWITCH_PATHS,
   type SwitchPath,
+  TRANSMIT,
 } from './layout.ts';
-export { DROP, PASS, REDIRECT, SwitchModel, type SwitchModelOptions, TRANSMIT } from './model.ts';
+export { SwitchModel, type SwitchModelOptions } from './model.ts';
 export { switchCode } from './program.ts';
 export type { SwitchCodeOptions } from './program-frame.ts';
 export { Switch, type SwitchBackend, type SwitchOptions, type SwitchPort } from './switch.ts';

@@ -196,10 +196,26 @@ export const SWITCH_PATHS = [
 /** The name of a way through the program. */
 export type SwitchPath = (typeof SWITCH_PATHS)[number];
 
-/** The index of a way in the counters. */
-export function pathIndex(path: SwitchPath): number {
-  return SWITCH_PATHS.indexOf(path);
-}
+/** Index of each way in the counters. */
+export const PATH: Readonly<Record<SwitchPath, number>> = Object.fromEntries(
+  SWITCH_PATHS.map((name, index) => [name, index]),
+) as Record<SwitchPath, number>;
+
+// What happens to a frame: the numbers of enum xdp_action.
+export const DROP = 1;
+/** To the kernel; in a simulation: to whomever its MAC address names. */
+export const PASS = 2;
+/** Out of the port it came in by. */
+export const TRANSMIT = 3;
+/** Out of another port. */
+export const REDIRECT = 4;
+
+// What entering a flow comes to.
+export const INSERTED = 0;
+/** Both buckets are full. */
+export const INSERT_FULL = 1;
+/** Another CPU enters the same one. */
+export const INSERT_RACED = 2;
 
 /** Buckets at most: a hash has 17 good bits. */
 export const MAX_BUCKETS = 131_072;

@@ -14,7 +14,7 @@
 import { SipHash } from 'demikernel/migration';
 import * as H from '../tcpmig/header.ts';
 import * as L from './layout.ts';
-import { INSERT_FULL, INSERTED, type ModelState } from './model-state.ts';
+import type { ModelState } from './model-state.ts';
 
 const ETHERNET_BYTES = 14;
 const IP = ETHERNET_BYTES;
@@ -22,17 +22,9 @@ const IP = ETHERNET_BYTES;
 const UDP = IP + 20;
 const MESSAGE = UDP + 8;
 
-const DROP = 1;
-const PASS = 2;
-const TRANSMIT = 3;
-const REDIRECT = 4;
+const { DROP, PASS, PATH, REDIRECT, TRANSMIT } = L;
 /** Action of {@link ModelControl.receive}: back out of the port it came in by. */
 export const BOUNCED = 5;
-
-const PATH = Object.fromEntries(L.SWITCH_PATHS.map((name, index) => [name, index])) as Record<
-  L.SwitchPath,
-  number
->;
 
 /** The part of the model that answers control messages. */
 export class ModelControl {
@@ -188,8 +180,8 @@ export class ModelControl {
     if (this.#flow < 0) {
       const uplink = s.words[L.AT_UPLINK >> 2]!;
       const inserted = s.insert(epoch, state, L.FLOW_ESTABLISHED, uplink, 0);
-      if (inserted === INSERT_FULL) return H.VERDICT_UNKNOWN;
-      if (inserted !== INSERTED) return -1;
+      if (inserted === L.INSERT_FULL) return H.VERDICT_UNKNOWN;
+      if (inserted !== L.INSERTED) return -1;
       s.countConnections(sender, 1);
       this.#look(s.lookup());
       return H.VERDICT_OWNED;
@@ -273,7 +265,7 @@ function isMessage(v: DataView, o: number, length: number): boolean {
   if (v.getInt32(m + H.AT_MAGIC, true) !== H.MAGIC || v.getUint8(m + H.AT_VERSION) !== H.VERSION)
     return false;
   const stage = v.getUint8(m + H.AT_STAGE);
-  if (stage < H.PREPARE || stage > H.LAST_STAGE || stage === H.VERDICT) return false;
+  if (stage < H.PREPARE || stage > H.LAST_BACKEND_STAGE || stage === H.VERDICT) return false;
   return v.getUint16(m + H.AT_PAYLOAD_BYTES, true) + H.HEADER_BYTES + 8 <= datagramBytes;
 }
 

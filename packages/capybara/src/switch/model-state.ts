@@ -4,11 +4,6 @@
 import * as L from './layout.ts';
 import { backendOffset, type SwitchTables } from './tables.ts';
 
-/** Results of {@link ModelState.insert}. */
-export const INSERTED = 0;
-export const INSERT_FULL = 1;
-export const INSERT_RACED = 2;
-
 /** The key of a flow and its hashes, and the functions on the tables. One to a model: it is reused for each frame. */
 export class ModelState {
   readonly tables: SwitchTables;
@@ -54,7 +49,7 @@ export class ModelState {
     return -1;
   }
 
-  /** Enters the key, after a lookup that did not find it. */
+  /** Enters the key, after a lookup that did not find it: INSERTED or INSERT_FULL. */
   insert(epoch: number, ownership: number, flags: number, clientPort: number, lengthBytes: number): number {
     const { words } = this;
     let at = -1;
@@ -62,7 +57,7 @@ export class ModelState {
       const candidate = this.#way(way);
       if (words[candidate >> 2] === 0 && words[(candidate + L.FLOW_OWNERSHIP) >> 2] === 0) at = candidate;
     }
-    if (at < 0) return INSERT_FULL;
+    if (at < 0) return L.INSERT_FULL;
     words[(at + L.FLOW_CLIENT_ADDRESS) >> 2] = this.clientAddress;
     words[(at + L.FLOW_VIRTUAL_ADDRESS) >> 2] = this.virtualAddress;
     words[(at + L.FLOW_PORTS) >> 2] = this.ports;
@@ -77,7 +72,7 @@ export class ModelState {
     // No rivals in here: the model runs alone. See the program.
     words[at >> 2] = epoch;
     words[(at + L.FLOW_OWNERSHIP) >> 2] = ownership;
-    return INSERTED;
+    return L.INSERTED;
   }
 
   /** A backend for a new connection by the policy, or a number from MAX_BACKENDS on. */

@@ -13,17 +13,12 @@
 import { MIGRATION_PORT } from '../tcpmig/header.ts';
 import * as L from './layout.ts';
 import { BOUNCED, ModelControl } from './model-control.ts';
-import { INSERT_FULL, INSERTED, ModelState } from './model-state.ts';
+import { ModelState } from './model-state.ts';
 import type { SwitchTables } from './tables.ts';
 
-/** What happens to a frame: the numbers of the XDP program. */
-export const DROP = 1;
-/** To the kernel; in a simulation: to whomever its MAC address names. */
-export const PASS = 2;
-/** Out of the port it came in by. */
-export const TRANSMIT = 3;
-/** Out of port `outPort`. */
-export const REDIRECT = 4;
+export { DROP, PASS, REDIRECT, TRANSMIT } from './layout.ts';
+
+const { DROP, PASS, PATH, REDIRECT, TRANSMIT } = L;
 
 const ETHERNET_BYTES = 14;
 const IP = ETHERNET_BYTES;
@@ -38,11 +33,6 @@ const FIN = 1;
 const SYN = 2;
 const RST = 4;
 const ACK = 16;
-
-const PATH = Object.fromEntries(L.SWITCH_PATHS.map((name, index) => [name, index])) as Record<
-  L.SwitchPath,
-  number
->;
 
 export interface SwitchModelOptions {
   tables: SwitchTables;
@@ -209,8 +199,8 @@ export class SwitchModel {
     const backend = s.choose();
     if (backend >= L.MAX_BACKENDS) return this.#end(PATH.noBackend, DROP);
     const inserted = s.insert(0, L.PHASE_OWNED | backend, 0, port, length);
-    if (inserted === INSERT_FULL) return this.#toBackend(s.maglev(), PATH.tableFull, v, o, length);
-    if (inserted !== INSERTED) return this.#end(PATH.raced, DROP);
+    if (inserted === L.INSERT_FULL) return this.#toBackend(s.maglev(), PATH.tableFull, v, o, length);
+    if (inserted !== L.INSERTED) return this.#end(PATH.raced, DROP);
     s.countConnections(backend, 1);
     s.countOpened(backend);
     return this.#toBackend(backend, PATH.opened, v, o, length);

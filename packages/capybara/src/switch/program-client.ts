@@ -90,11 +90,11 @@ function known(code: F.Code): void {
     .store64(R10, F.AT_SNAPSHOT, R1)
     .rsh(R1, 32)
     .jlt(R1, L.PHASE_OWNED, 'unknown')
-    .mov(R7, L.pathIndex('forwarded'))
+    .mov(R7, L.PATH.forwarded)
     .mov(R2, R1)
     .jlt(R1, L.PHASE_PREPARED, 'owner')
     .rsh(R2, L.TARGET_SHIFT)
-    .mov(R7, L.pathIndex('toTarget'))
+    .mov(R7, L.PATH.toTarget)
     .label('owner')
     .and(R2, L.BACKEND_MASK)
     .store64(R10, F.AT_BACKEND, R2);
@@ -103,11 +103,11 @@ function known(code: F.Code): void {
     .jeq(R4, L.BACKEND_ACTIVE, 'alive')
     .jeq(R4, L.BACKEND_DRAINING, 'alive')
     .comment('the origin may claim it back yet')
-    .jeq(R7, L.pathIndex('toTarget'), ends.drop('targetDown'));
+    .jeq(R7, L.PATH.toTarget, ends.drop('targetDown'));
   loadOpeningFlags(code);
   a.jeq(R0, SYN, 'reassign')
     .comment('any other backend resets it: the client learns it at once')
-    .mov(R7, L.pathIndex('ownerDown'))
+    .mov(R7, L.PATH.ownerDown)
     .ja('fallback')
     .label('alive');
   F.touch(a, options.memory, R8);
@@ -156,7 +156,7 @@ function unknown(code: F.Code): void {
     .mapValue(R1, options.memory)
     .load32(R1, R1, L.AT_LEARNING)
     .jne(R1, 0, ends.drop('learning'))
-    .mov(R7, L.pathIndex('noEntry'))
+    .mov(R7, L.PATH.noEntry)
     .label('fallback')
     .load32(R1, R10, F.KEY + F.KEY_SECOND)
     .callLabel(MAGLEV)
@@ -179,14 +179,14 @@ function unknown(code: F.Code): void {
     .store64(R10, F.KEY + F.KEY_LENGTH, R1);
   F.keyAddress(a, R1);
   a.callLabel(INSERT)
-    .jeq(R0, F.INSERTED, 'opened')
-    .mov(R7, L.pathIndex('tableFull'))
-    .jeq(R0, F.INSERT_FULL, 'fallback')
+    .jeq(R0, L.INSERTED, 'opened')
+    .mov(R7, L.PATH.tableFull)
+    .jeq(R0, L.INSERT_FULL, 'fallback')
     .ja(ends.drop('raced'))
     .label('opened');
   F.countConnections(a, options.memory, R8, 1);
   F.countConnections(a, options.memory, R8, 1, L.BACKEND_OPENED);
-  a.mov(R7, L.pathIndex('opened')).ja('forward');
+  a.mov(R7, L.PATH.opened).ja('forward');
 }
 
 /** A new connection with the addresses and ports of the flow at R8, whose backend is gone. */
@@ -214,7 +214,7 @@ function reassign(code: F.Code): void {
   F.touch(a, options.memory, R8);
   a.store32(R8, L.FLOW_FLAGS, 0);
   countPacket(code);
-  a.store64(R10, F.AT_BACKEND, R9).mov(R7, L.pathIndex('reassigned')).ja('forward');
+  a.store64(R10, F.AT_BACKEND, R9).mov(R7, L.PATH.reassigned).ja('forward');
 }
 
 /** ICMP errors about what a backend sent in the name of the address in R2, whose index is in R4. */
@@ -246,7 +246,7 @@ function icmp(code: F.Code): void {
   F.needService(a, options.memory, other);
   F.keyAddress(a, R1);
   a.callLabel(LOOKUP)
-    .mov(R7, L.pathIndex('icmp'))
+    .mov(R7, L.PATH.icmp)
     .jeq(R0, 0, 'fallback')
     .load32(R2, R0, L.FLOW_OWNERSHIP)
     .jlt(R2, L.PHASE_PREPARED, 'icmp.owner')

@@ -72,7 +72,7 @@ export function controlMessage(code: F.Code): void {
     .jeq(R8, H.PREPARE_ACK, 'prepareAck')
     .jne(R8, H.QUERY, 'claim');
   answer(code, H.VERDICT_ENTRY);
-  a.label('unknownEntry').mov(R8, H.VERDICT).mov(R7, L.pathIndex('verdict'));
+  a.label('unknownEntry').mov(R8, H.VERDICT).mov(R7, L.PATH.verdict);
   a.label('unknownTo')
     .mapValue(R1, code.options.memory)
     .load32(R1, R1, L.AT_LEARNING)
@@ -112,7 +112,7 @@ function needMessage({ a, ends }: F.Code): void {
     .jne(R3, H.VERSION, malformed)
     .load8(R3, R6, MESSAGE + H.AT_STAGE)
     .jeq(R3, 0, malformed)
-    .jgt(R3, H.LAST_STAGE, malformed)
+    .jgt(R3, H.LAST_BACKEND_STAGE, malformed)
     .jeq(R3, H.VERDICT, malformed)
     .load16(R3, R6, MESSAGE + H.AT_PAYLOAD_BYTES)
     .add(R3, UDP_BYTES + H.HEADER_BYTES)
@@ -155,7 +155,7 @@ function needSender({ a, options, ends }: F.Code): void {
 
 /** What hosts say to each other goes on as it is. */
 function passedOn({ a }: F.Code): void {
-  a.mov(R7, L.pathIndex('controlForwarded'))
+  a.mov(R7, L.PATH.controlForwarded)
     .mov(R1, R3)
     .jeq(R8, H.STATE, 'passOn')
     .mov(R1, R2)
@@ -171,14 +171,14 @@ function passedOn({ a }: F.Code): void {
 
 /** Back to the sender as VERDICT. */
 function answer({ a }: F.Code, verdict: number): void {
-  a.mov(R8, H.VERDICT).mov(R9, verdict).mov(R7, L.pathIndex('verdict')).ja('bounce');
+  a.mov(R8, H.VERDICT).mov(R9, verdict).mov(R7, L.PATH.verdict).ja('bounce');
 }
 
 function prepare(code: F.Code): void {
   const { a, options } = code;
   a.label('prepare')
     .mov(R8, H.REJECT)
-    .mov(R7, L.pathIndex('rejected'))
+    .mov(R7, L.PATH.rejected)
     .jeq(R9, 0, 'unknownTo')
     .mov(R9, H.REASON_NOT_OWNER)
     .load64(R1, R10, F.AT_SNAPSHOT)
@@ -218,7 +218,7 @@ function prepare(code: F.Code): void {
     .add(R1, MESSAGE)
     .callLabel(HEADER_MAC)
     .store64(R6, MESSAGE + H.AT_MAC, R0)
-    .mov(R7, L.pathIndex('prepare'))
+    .mov(R7, L.PATH.prepare)
     .mov(R1, R8)
     .ja('passOn');
 }
@@ -247,7 +247,7 @@ function prepareAck(code: F.Code): void {
     .compareExchange64(R9, 0, R5)
     .jne(R0, R4, ends.drop('raced'))
     .label('prepareAck.done')
-    .mov(R7, L.pathIndex('prepareAck'))
+    .mov(R7, L.PATH.prepareAck)
     .mov(R1, R2)
     .ja('passOn')
     .label('lost');
@@ -323,10 +323,10 @@ function relearn(code: F.Code): void {
   F.keyAddress(a, R1);
   a.callLabel(INSERT)
     .mov(R8, H.VERDICT)
-    .mov(R7, L.pathIndex('verdict'))
+    .mov(R7, L.PATH.verdict)
     .mov(R9, H.VERDICT_UNKNOWN)
-    .jeq(R0, F.INSERT_FULL, 'bounce')
-    .jne(R0, F.INSERTED, ends.drop('raced'))
+    .jeq(R0, L.INSERT_FULL, 'bounce')
+    .jne(R0, L.INSERTED, ends.drop('raced'))
     .load64(R4, R10, F.AT_BACKEND);
   F.countConnections(a, memory, R4, 1);
   a.load64(R1, R10, F.KEY + F.KEY_STATE).store64(R10, F.AT_SNAPSHOT, R1);

@@ -70,7 +70,7 @@ function lookup({ a, options }: F.Code): void {
 }
 
 /**
- * R1: the key's record, looked up in vain. R0: INSERTED, INSERT_FULL, or 2 when another CPU enters the same connection:
+ * R1: the key's record, looked up in vain. R0: INSERTED, INSERT_FULL, or INSERT_RACED when another CPU enters the same connection:
  * both claim an entry with the first hash in it and then look for each other; who sees the other gives way. The client
  * sends its SYN again.
  */
@@ -103,7 +103,7 @@ function insert({ a, options }: F.Code): void {
         .label(next);
     }
   }
-  a.mov(R0, F.INSERT_FULL).exit();
+  a.mov(R0, L.INSERT_FULL).exit();
 
   a.label('insert.claimed').mapValue(R1, memory, flows).add(R1, R5);
   fillEntry(a, options);
@@ -130,11 +130,11 @@ function insert({ a, options }: F.Code): void {
   }
   a.load64(R0, R6, F.KEY_STATE)
     .store64(R1, 0, R0)
-    .mov(R0, F.INSERTED)
+    .mov(R0, L.INSERTED)
     .exit()
     .label('insert.rival')
     .store64(R1, 0, 0)
-    .mov(R0, 2)
+    .mov(R0, L.INSERT_RACED)
     .exit();
 }
 

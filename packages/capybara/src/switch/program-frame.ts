@@ -56,10 +56,6 @@ export const IP: number = ETHERNET_BYTES;
 /** Bits of the fragment field that make a fragment, as a packet's word. */
 export const FRAGMENT_BITS: number = networkOrder16(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET_MASK);
 
-/** Results of the function `insert`. */
-export const INSERTED = 0;
-export const INSERT_FULL = 1;
-
 /** What a program is assembled for. */
 export interface SwitchCodeOptions {
   /** The port it is attached to. */
@@ -98,7 +94,7 @@ export class Ends {
   place(a: Assembler): void {
     for (const [label, { path, action }] of this.#labels) {
       a.label(label)
-        .mov(R7, L.pathIndex(path))
+        .mov(R7, L.PATH[path])
         .mov(R8, action === 'drop' ? XDP_DROP : XDP_PASS)
         .ja('count');
     }

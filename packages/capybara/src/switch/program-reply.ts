@@ -80,10 +80,10 @@ export function fromBackend(code: F.Code): void {
     .load64(R3, R10, F.AT_LENGTH)
     .atomicAdd64(R8, L.FLOW_BYTES_OUT, R3)
     .load32(R2, R8, L.FLOW_CLIENT_PORT)
-    .mov(R7, L.pathIndex('reply'))
+    .mov(R7, L.PATH.reply)
     .ja('out');
 
-  a.label('stray').mov(R7, L.pathIndex('replyUnknown')).mapValue(R1, memory).load32(R2, R1, L.AT_UPLINK);
+  a.label('stray').mov(R7, L.PATH.replyUnknown).mapValue(R1, memory).load32(R2, R1, L.AT_UPLINK);
 
   a.label('out')
     .comment('a frame for the switch itself is to be routed, which is the kernel’s')

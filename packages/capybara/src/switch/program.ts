@@ -149,6 +149,6 @@ function answerArp(code: F.Code): void {
     .load32(R3, R6, ARP_SENDER_ADDRESS)
     .store32(R6, ARP + ARP_TARGET_ADDRESS, R3)
     .store32(R6, ARP_SENDER_ADDRESS, R2)
-    .mov(R7, L.pathIndex('arp'));
+    .mov(R7, L.PATH.arp);
   F.sendBack(code);
 }

@@ -10,7 +10,7 @@ import { DROP, REDIRECT, SwitchModel } from '../../src/switch/model.ts';
 import { switchCode } from '../../src/switch/program.ts';
 import { type BackendState, SwitchTables } from '../../src/switch/tables.ts';
 import * as H from '../../src/tcpmig/header.ts';
-import { type Connection, FrameWriter, headerMac, Random } from './frames.ts';
+import { Chance, type Connection, FrameWriter, headerMac } from './frames.ts';
 
 const FRAMES = Number(process.env['DEMI_SWITCH_FRAMES'] ?? 200_000);
 const SEED = Number(process.env['DEMI_SEED'] ?? Date.now() & 0x7fff_ffff);
@@ -65,13 +65,13 @@ class Traffic {
   readonly writer: FrameWriter;
   /** Where the last frame comes in. */
   port: number;
-  readonly #random: Random;
+  readonly #random: Chance;
   readonly #header: H.MigrationHeader;
   readonly #mac: H.HeaderMac;
   readonly #wrongMac: H.HeaderMac;
   readonly #flows: FlowTable;
 
-  constructor(random: Random, flows: FlowTable) {
+  constructor(random: Chance, flows: FlowTable) {
     this.writer = new FrameWriter();
     this.port = 0;
     this.#random = random;
@@ -218,7 +218,7 @@ class Traffic {
   }
 }
 
-function senderOf(h: H.MigrationHeader, random: Random): number {
+function senderOf(h: H.MigrationHeader, random: Chance): number {
   if (random.below(20) === 0) return random.below(BACKENDS + 2);
   if (h.stage === H.PREPARE || h.stage === H.STATE || h.stage === H.CLAIM_BACK) return h.origin;
   if (h.stage === H.RELEARN || h.stage === H.QUERY || h.stage === H.ABORT)
@@ -249,7 +249,7 @@ test(`program and model agree on ${FRAMES} frames`, { skip: refusal() }, t => {
     configure(mine);
     const flows = [new FlowTable(kernel), new FlowTable(mine)];
     const model = new SwitchModel({ tables: mine, roles: ROLES });
-    const random = new Random(SEED);
+    const random = new Chance(SEED);
     const traffic = new Traffic(random, flows[1]!);
     const { bytes } = traffic.writer;
     const frame = new Uint8Array(512);

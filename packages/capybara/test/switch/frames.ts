@@ -1,6 +1,7 @@
 // Frames for tests of the switch: well-formed ones, by parts, and random ones that meet each other's connections.
 
 import { SipHash } from 'demikernel/migration';
+import { SeededRandom } from 'demikernel/simulator';
 import * as H from '../../src/tcpmig/header.ts';
 
 /** Addresses and ports of a connection, as numbers. */
@@ -110,24 +111,8 @@ export function headerMac(key: Uint8Array): H.HeaderMac {
   );
 }
 
-/** A small seeded generator (xorshift32), so that a failing frame can be made again from the seed printed. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed | 0 || 1;
-  }
-
-  /** An integer from 0 to n - 1. */
-  below(n: number): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x;
-    return (x >>> 0) % n;
-  }
-
+/** A seeded generator, so that a failing frame can be made again from the seed printed. */
+export class Chance extends SeededRandom {
   pick<T>(from: readonly T[]): T {
     return from[this.below(from.length)]!;
   }

@@ -8,7 +8,7 @@ import { DevMap, MappedArray } from '@demikernel/ebpf';
 import { FlowTable } from '../../src/switch/flows.ts';
 import * as L from '../../src/switch/layout.ts';
 import { SwitchTables } from '../../src/switch/tables.ts';
-import type { RacerData } from './racer.ts';
+import type { RacerData, RacerResult } from './racer.ts';
 import { testbedRefusal } from './testbed.ts';
 
 const ROUNDS = Number(process.env['DEMI_RACE_ROUNDS'] ?? 1000);
@@ -41,7 +41,7 @@ test(`of ${ROUNDS} commits and claims back at the same time one wins each`, {
   };
   const flows = new FlowTable(tables);
   flows.claimExisting([{ ...connection, owner: 0, epoch: 0 }]);
-  const barrier = new Int32Array(new SharedArrayBuffer(12));
+  const barrier = new Int32Array(new SharedArrayBuffer(16));
   const won = new Int32Array(new SharedArrayBuffer(8 * ROUNDS));
   const threads = [0, 1].map(me => {
     const workerData: RacerData = {
@@ -60,7 +60,7 @@ test(`of ${ROUNDS} commits and claims back at the same time one wins each`, {
   });
   const results = await Promise.all(
     threads.map(async thread => {
-      const [result] = (await once(thread, 'message')) as [{ opened: number; lost: number }];
+      const [result] = (await once(thread, 'message')) as [RacerResult];
       await thread.terminate();
       return result;
     }),
@@ -75,10 +75,11 @@ test(`of ${ROUNDS} commits and claims back at the same time one wins each`, {
   t.diagnostic(`origin won ${origin}, target ${target}, raced ${raced}`);
   assert.equal(results[1]!.lost, 0);
   // A claim that gave way in the middle is asked again in life; here the round then has no winner told.
-  assert.ok(origin + target >= ROUNDS * 0.9);
-  for (const { opened } of results) assert.equal(opened, ROUNDS);
+  const [{ openings, claims }] = results as [RacerResult];
+  assert.ok(claims > 0 && origin + target >= claims * 0.9, `${origin + target} of ${claims}`);
+  for (const { opened } of results) assert.equal(opened, openings);
   // One entry a connection, and counts that add up.
-  assert.equal(flows.count(), ROUNDS + 1);
-  assert.equal(tables.readBackend(0).connections + tables.readBackend(1).connections, ROUNDS + 1);
-  assert.equal(tables.readBackend(0).opened + tables.readBackend(1).opened, ROUNDS);
+  assert.equal(flows.count(), openings + 1);
+  assert.equal(tables.readBackend(0).connections + tables.readBackend(1).connections, openings + 1);
+  assert.equal(tables.readBackend(0).opened + tables.readBackend(1).opened, openings);
 });
