@@ -18,7 +18,7 @@ import {
   storeThresholds,
 } from '../pdpix/calibration-file.ts';
 import { describeDevice } from '../runtime/device-identity.ts';
-import { calibrationText, thresholdSentence } from './calibration-text.ts';
+import { calibrationText, sizeText, thresholdSentence } from './calibration-text.ts';
 import { type Command, stopOnSignals, UsageError } from './command.ts';
 
 const FIELDS = '1,2,4,8,16,32';
@@ -102,7 +102,7 @@ function clearProgress(): void {
 }
 
 function machine(): string {
-  return `${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release()}, Node ${process.version}`;
+  return `${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release().split('-', 1)[0]}, Node ${process.version}`;
 }
 
 function thresholdOf(found: DeviceCalibration, measuredAt: string): CalibratedThreshold {
@@ -120,7 +120,7 @@ function writePictures(path: string, devices: readonly DeviceCalibration[]): voi
     const { dir, name, ext } = parsePath(path);
     const own = devices.length === 1 ? path : `${dir === '' ? '' : `${dir}/`}${name}-${found.place}${ext}`;
     const title = `Gather against copy: ${describeDevice(found.identity)}`;
-    const note = `${machine()}; ${(found.workingSetBytes / 2 ** 20).toFixed(1)} MiB of values, ${found.rounds} rounds`;
+    const note = `${machine()}; ${sizeText(found)}`;
     try {
       writeFileSync(own, svgHeatMap(found.cells, found.copyThresholdBytes, { title, note }));
     } catch (cause) {

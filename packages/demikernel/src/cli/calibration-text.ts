@@ -36,11 +36,26 @@ function interval({ value, low, high }: Estimate): string {
   return `${value.toFixed(1)} % (${low.toFixed(1)} to ${high.toFixed(1)})`;
 }
 
+/** How much was measured: `64 MiB of values, 300 rounds`. */
+export function sizeText({ rounds, workingSetBytes }: DeviceCalibration): string {
+  const kibibytes = Math.round(workingSetBytes / 1024);
+  const size = kibibytes < 1024 ? `${kibibytes} KiB` : `${Math.round(kibibytes / 1024)} MiB`;
+  return `${size} of values, ${rounds} rounds`;
+}
+
 /** What the threshold says, in a line. */
 export function thresholdSentence({ copyThresholdBytes, decided }: DeviceCalibration): string {
   if (!decided) return 'no cell says which way is better: the threshold stays what it is';
   if (copyThresholdBytes === Number.POSITIVE_INFINITY) return 'values are copied, whatever their size';
   return `values of ${copyThresholdBytes} bytes and more are sent by reference`;
+}
+
+/** So few rounds mean that something else had the processors. */
+const FEW_ROUNDS = 60;
+
+function busyNote(rounds: number): string {
+  if (rounds >= FEW_ROUNDS) return '';
+  return `only ${rounds} rounds: this machine is busy, or --seconds is short; the answer may be another one next time\n`;
 }
 
 /** Everything about one device. */
@@ -63,7 +78,7 @@ export function calibrationText(found: DeviceCalibration): string {
       : found.descriptorThresholdBytes === Number.POSITIVE_INFINITY
         ? 'a descriptor for each piece of a frame costs more than copying it: pieces are copied into the frame\n'
         : `pieces of ${found.descriptorThresholdBytes} bytes and more get a descriptor of their own\n`;
-  return `${describeDevice(found.identity)}: ${(found.workingSetBytes / 2 ** 20).toFixed(1)} MiB of values, ${found.rounds} rounds
+  return `${describeDevice(found.identity)}: ${sizeText(found)}
 
 By how many percent more messages go by reference than copied; in brackets: not decided
 
@@ -76,5 +91,5 @@ By how many percent the hybrid, with this threshold, takes longer than the bette
 ${excess}
 
 within ${MOST_EXCESS_PERCENT} %: ${close} of ${cells.length} cells, ${surely} surely not; worst ${interval(worst.excessPercent)} at ${worst.fields} × ${worst.fieldBytes} B
-`;
+${busyNote(found.rounds)}`;
 }

@@ -23,6 +23,7 @@ import {
   systemError,
 } from '@demikernel/native/kernel';
 import type { Command } from './command.ts';
+import { type Controller, controllers, controllerTable, tryVfio } from './controllers.ts';
 import { textTable } from './text-table.ts';
 
 const HELP = `Usage: demikernel devices [--json]
@@ -30,7 +31,7 @@ const HELP = `Usage: demikernel devices [--json]
 Tries what each library OS needs on this host and prints what works, what is missing, and the command that provides it.
 Changes nothing; a file that it makes in the current directory is removed at once.
 
-  --json   one JSON object { host, features, interfaces }
+  --json   one JSON object { host, features, interfaces, controllers }
 `;
 
 /** include/linux/socket.h */
@@ -54,6 +55,8 @@ const GRANT =
 
 const ALLOW_RING = 'sudo sysctl kernel.io_uring_disabled=0 (containers: allow it in the seccomp filter)';
 const DIRECT_FILES = 'for logs past the page cache, a directory on ext4 or XFS that you may write to';
+const PROVIDE_VFIO =
+  'sudo modprobe -a vfio-pci vfio_iommu_type1 (and an IOMMU: intel_iommu=on, amd_iommu=on)';
 
 function attempt(libos: string, needs: string, provide: string, action: () => void): Feature {
   try {
@@ -107,6 +110,7 @@ function features(): Feature[] {
     attempt('catpowder', 'AF_PACKET sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_PACKET)),
     attempt('storage', 'io_uring, for logs in files', ALLOW_RING, tryRing),
     attempt('storage', 'O_DIRECT in this directory (else the page cache)', DIRECT_FILES, tryDirectFile),
+    attempt('storage', 'vfio, for logs on NVMe controllers', PROVIDE_VFIO, tryVfio),
     { libos: 'simulator', needs: 'nothing', works: true, missing: '', provide: '' },
   ];
 }
@@ -172,8 +176,10 @@ export const devices: Command = {
     };
     const found = features();
     const links = found[0]!.works ? interfaces() : [];
+    const drives: Controller[] = orElse(controllers, []);
     if (values.json) {
-      process.stdout.write(`${JSON.stringify({ host, features: found, interfaces: links })}\n`);
+      const report = { host, features: found, interfaces: links, controllers: drives };
+      process.stdout.write(`${JSON.stringify(report)}\n`);
       return 0;
     }
     const featureRows = found.map(one => [
@@ -204,7 +210,7 @@ export const devices: Command = {
             { heading: 'for catpowder' },
           ],
           linkRows,
-        )}\n`,
+        )}\n${controllerTable(drives)}`,
     );
     return 0;
   },
