@@ -49,7 +49,8 @@ function send(town: Town): Outcome {
     for (; server.isComplete(popping); popping = server.pop(receiving)) {
       const { array, errno } = server.wait(popping)!;
       assert.equal(errno, 0);
-      const nowMs = world === undefined ? Date.now() : Math.floor(world.nowUs / 1000);
+      // Where time is real, a busy machine may stand still for longer than any lifetime.
+      const nowMs = world === undefined ? 0 : Math.floor(world.nowUs / 1000);
       const message = reassembler.add(array!, 1, nowMs);
       array!.free();
       quiet = 0;
