@@ -1,7 +1,7 @@
 // The object protocol in Cornflakes: values leave from where they lie, and arrive without being unpacked.
 
 import { BY_DEVICE, type BytesField, type BytesList, type Message, OK } from '@demikernel/cornflakes';
-import { type Gatherable, ScatterGatherArray } from '@demikernel/memory';
+import { type Gatherable, type Region, ScatterGatherArray } from '@demikernel/memory';
 import type { Blobs } from '../blobs.ts';
 import { Reply, Request } from '../generated/cornflakes.ts';
 import type { Codec, CodecOptions, ObjectReply, ObjectRequest } from '../messages.ts';
@@ -66,19 +66,27 @@ export class CornflakesCodec implements Codec {
 
   decodeRequest(frame: ScatterGatherArray, into: ObjectRequest): boolean {
     const { request } = this;
-    const { keys, values } = into;
     const from = commonPool(frame) === undefined ? undefined : frame;
     this.requestUsed = true;
     if (!this.read(request, frame, from)) return false;
-    const region = from === undefined ? this.onePiece.region : from.segments[0]!.pool.region;
     into.id = request.id;
     into.operation = request.operation;
+    return this.placeRequest(into.keys, into.values, from);
+  }
+
+  private placeRequest(keys: Blobs, values: Blobs, from: ScatterGatherArray | undefined): boolean {
+    const { request } = this;
+    const region = this.regionOf(from);
     keys.reset(region);
     values.reset(region);
-    if (request.hasKey && !place(request.keyField, keys, from)) return false;
-    if (!placeAll(request.keys, keys, from)) return false;
-    if (request.hasValue && !place(request.valueField, values, from)) return false;
-    return placeAll(request.values, values, from);
+    try {
+      if (request.hasKey && !place(request.keyField, keys, from)) return false;
+      if (!placeAll(request.keys, keys, from)) return false;
+      if (request.hasValue && !place(request.valueField, values, from)) return false;
+      return placeAll(request.values, values, from);
+    } catch {
+      return false;
+    }
   }
 
   decodeReply(frame: ScatterGatherArray, into: ObjectReply): boolean {
@@ -90,9 +98,17 @@ export class CornflakesCodec implements Codec {
     into.id = reply.id;
     into.status = reply.status;
     into.isList = reply.values.length !== 0;
-    values.reset(from === undefined ? this.onePiece.region : from.segments[0]!.pool.region);
-    if (reply.hasValue && !place(reply.valueField, values, from)) return false;
-    return placeAll(reply.values, values, from);
+    values.reset(this.regionOf(from));
+    try {
+      if (reply.hasValue && !place(reply.valueField, values, from)) return false;
+      return placeAll(reply.values, values, from);
+    } catch {
+      return false;
+    }
+  }
+
+  private regionOf(from: ScatterGatherArray | undefined): Region {
+    return from === undefined ? this.onePiece.region : from.segments[0]!.pool.region;
   }
 
   /** Reads a message from its slices or, where these are of several pools, from a copy. */
@@ -111,19 +127,23 @@ export class CornflakesCodec implements Codec {
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
-/** The slot that a blob lies in, all of it, when fields may refer to it; else -1. */
-function slotOf(blobs: Blobs, index: number): number {
+/**
+ * The slot to name for a blob: the one that it lies in or, of a blob that is copied anyhow, the one that it begins in. -1 when it lies
+ * elsewhere, or would have to be referred to in pieces.
+ */
+function slotOf(blobs: Blobs, index: number, threshold: number): number {
   const { pool } = blobs;
   const length = blobs.lengths[index]!;
   if (pool === undefined || length === 0 || !blobs.isWhole(index)) return -1;
   const offset = blobs.offsetOf(index);
   const slot = offset >> pool.slotShift;
-  return (offset + length - 1) >> pool.slotShift === slot ? slot : -1;
+  if ((offset + length - 1) >> pool.slotShift === slot) return slot;
+  return length < (threshold === BY_DEVICE ? pool.copyThresholdBytes : threshold) ? slot : -1;
 }
 
 /** Sets a field that is present already. */
 function setOne(field: BytesField, blobs: Blobs, index: number, threshold: number): void {
-  const slot = slotOf(blobs, index);
+  const slot = slotOf(blobs, index, threshold);
   if (slot >= 0) field.setIn(blobs.pool!, slot, blobs.offsetOf(index), blobs.lengths[index]!, threshold);
   else {
     const value = wherever(blobs, index);
@@ -135,7 +155,7 @@ function setOne(field: BytesField, blobs: Blobs, index: number, threshold: numbe
 function addAll(list: BytesList, blobs: Blobs, threshold: number): void {
   const { pool } = blobs;
   for (let i = 0; i < blobs.count; i++) {
-    const slot = slotOf(blobs, i);
+    const slot = slotOf(blobs, i, threshold);
     if (slot >= 0) list.addIn(pool!, slot, blobs.offsetOf(i), blobs.lengths[i]!, threshold);
     else {
       const value = wherever(blobs, i);
@@ -165,13 +185,20 @@ function wherever(blobs: Blobs, index: number): ScatterGatherArray | Uint8Array 
   return array;
 }
 
-/** Where a received field lies: in the frame's slices or, where these are of several pools, in a copy of the whole message. */
+/**
+ * Where a received field lies: in the frame's slices or, without these, in the copy that was read.
+ *
+ * The message has been verified. But in memory that its sender shares with us it may have changed since: so the bounds are looked at
+ * again here, and what throws on the way is no message.
+ */
 function place(field: BytesField, blobs: Blobs, frame: ScatterGatherArray | undefined): boolean {
   const { length } = field;
   if (frame === undefined) return blobs.addView(field.bytes());
   if (length === 0) return blobs.begin();
-  if (frame.count === 1) return blobs.add(frame.segments[0]!.offset + field.messageOffset, length);
-  return blobs.addRange(frame, field.messageOffset, length);
+  const start = field.messageOffset;
+  if (frame.count !== 1) return blobs.addRange(frame, start, length);
+  const slice = frame.segments[0]!;
+  return start + length <= slice.length && blobs.add(slice.offset + start, length);
 }
 
 function placeAll(list: BytesList, blobs: Blobs, frame: ScatterGatherArray | undefined): boolean {
