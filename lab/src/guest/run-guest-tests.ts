@@ -11,7 +11,7 @@ import { TestProcesses } from '../test-process.ts';
 import { TestSummary } from '../test-summary.ts';
 
 /** One file of a guest that is emulated by a busy machine. */
-const FILE_TIMEOUT_MS = 180_000;
+const FILE_TIMEOUT_MS = 400_000;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 

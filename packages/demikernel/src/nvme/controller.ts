@@ -1,13 +1,12 @@
 // An NVMe controller, driven by polling: requests in, answers out, no system call between. What takes too long is aborted;
 // when that does not help the controller is reset, and what was under way is sent again or fails. Queue mechanics are in
-// queue-pair.ts, starting in start-up.ts.
+// queue-pair.ts, starting in start-up.ts, what is late in watchdog.ts.
 
 import { DemiError } from '@demikernel/memory';
 import type { Clock } from '../runtime/clock.ts';
 import { ENODEV } from '../runtime/errno.ts';
 import { AdminQueue, type NvmeWork } from './admin.ts';
 import {
-  encodeAbort,
   encodeDeallocate,
   encodeFlush,
   encodeGetErrorLog,
@@ -42,6 +41,7 @@ import {
 import { type NvmeRequest, RequestList } from './request.ts';
 import { disable, enable, type Started, type StartUp, shutDown } from './start-up.ts';
 import { isPassing, STATUS_LOST, statusErrno } from './status.ts';
+import { Watchdog } from './watchdog.ts';
 
 export const NVME_STARTING = 0;
 export const NVME_READY = 1;
@@ -89,8 +89,6 @@ const ADMIN_ENTRIES = 32;
 const MAX_ATTEMPTS = 3;
 /** Resets without any answer of an I/O command in between before the device is given up. */
 const MAX_FRUITLESS_RESETS = 3;
-/** Looks for late commands, per time-out. */
-const LOOKS_PER_TIMEOUT = 8;
 
 export class NvmeController implements CompletionSink {
   readonly door: NvmeDoor;
@@ -100,7 +98,6 @@ export class NvmeController implements CompletionSink {
   /** Why the device failed. */
   failure: DemiError | undefined;
   private readonly clock: Clock;
-  private readonly timeoutMs: number;
   private readonly admin: AdminQueue;
   private readonly pairs: readonly QueuePair[];
   /** By pair and place. */
@@ -111,7 +108,7 @@ export class NvmeController implements CompletionSink {
   private started: Started | undefined;
   /** What is done step by step, the first of them now. */
   private readonly jobs: NvmeWork<void>[];
-  private lookedMs: number;
+  private readonly watchdog: Watchdog;
   private fruitlessResets: number;
   private nextPair: number;
 
@@ -133,7 +130,6 @@ export class NvmeController implements CompletionSink {
     this.state = NVME_STARTING;
     this.failure = undefined;
     this.clock = options.clock;
-    this.timeoutMs = commandTimeoutMs;
     const entries = Math.min(queueEntries, maxQueueEntries);
     this.admin = new AdminQueue(
       this.makePair(0, Math.min(ADMIN_ENTRIES, maxQueueEntries)),
@@ -153,7 +149,7 @@ export class NvmeController implements CompletionSink {
     };
     this.started = undefined;
     this.jobs = [];
-    this.lookedMs = this.nowMs();
+    this.watchdog = new Watchdog(this.admin, this.pairs, commandTimeoutMs, this.nowMs());
     this.fruitlessResets = 0;
     this.nextPair = 0;
     this.jobs.push(this.bringUp());
@@ -273,7 +269,7 @@ export class NvmeController implements CompletionSink {
     if (this.jobs.length > 0) work += this.step();
     if (this.waiting.count > 0) work += this.sendWaiting();
     const nowMs = this.nowMs();
-    if (((nowMs - this.lookedMs) | 0) * LOOKS_PER_TIMEOUT > this.timeoutMs) this.lookForLate(nowMs);
+    if (this.watchdog.isDue(nowMs)) this.lookForLate(nowMs);
     return work;
   }
 
@@ -325,42 +321,15 @@ export class NvmeController implements CompletionSink {
   // ---- what takes too long ----
 
   private lookForLate(nowMs: number): void {
-    this.lookedMs = nowMs;
-    let strange = this.admin.pair.strangeCompletions;
-    for (const pair of this.pairs) strange += pair.strangeCompletions;
-    this.counters[STRANGE] = strange;
+    const { watchdog } = this;
+    this.counters[STRANGE] = watchdog.strangeCompletions;
     if (this.state !== NVME_READY) return;
-    let hopeless = this.isLate(this.admin.pair, nowMs, this.timeoutMs);
-    for (const pair of this.pairs) {
-      if (pair.underWay === 0) continue;
-      hopeless ||= this.isLate(pair, nowMs, 2 * this.timeoutMs);
-      this.abortLate(pair, nowMs);
-    }
+    this.counters[ABORTS]! += watchdog.abortLate(nowMs, this.identity.abortLimit);
+    const hopeless = watchdog.isHopeless(nowMs);
     if (this.pending === 0 && !hopeless) return;
     const status = this.door.registers[CSTS]!;
     if (status === GONE) this.fail(new DemiError('ERR_DEMI_DEVICE', `NVMe ${this.door.name}: is gone`));
     else if (hopeless || (status & CSTS_FATAL) !== 0) this.recover(nowMs);
-  }
-
-  private isLate(pair: QueuePair, nowMs: number, limitMs: number): boolean {
-    for (let place = 0; place < pair.entries; place++) {
-      if (pair.live[place] === 1 && ((nowMs - pair.startedMs[place]!) | 0) > limitMs) return true;
-    }
-    return false;
-  }
-
-  private abortLate(pair: QueuePair, nowMs: number): void {
-    let asked = 0;
-    const limit = Math.min(this.identity.abortLimit, 4);
-    for (let place = 0; place < pair.entries && asked < limit; place++) {
-      if (pair.live[place] !== 1 || pair.abortAsked[place] === 1) continue;
-      if (((nowMs - pair.startedMs[place]!) | 0) <= this.timeoutMs) continue;
-      const identifier = pair.identifierOf(place);
-      if (!this.admin.send((words, at) => encodeAbort(words, at, pair.id, identifier), nowMs)) return;
-      pair.abortAsked[place] = 1;
-      this.counters[ABORTS]!++;
-      asked++;
-    }
   }
 
   /** Resets the controller. What was under way is sent again, unless it is what was late, or has been through this before. */
@@ -373,21 +342,14 @@ export class NvmeController implements CompletionSink {
     }
     this.counters[RESETS]!++;
     this.state = NVME_RECOVERING;
-    const late = this.takeLate(nowMs);
-    // What waited for the admin queue hears that its answer is lost, and ends.
-    this.jobs.unshift(this.reset(late));
-  }
-
-  /** Marks, by `abortAsked`, are all that tells the late from the innocent; they go with the reset. */
-  private takeLate(nowMs: number): Set<NvmeRequest> {
     const late = new Set<NvmeRequest>();
     this.pairs.forEach((pair, index) => {
       for (let place = 0; place < pair.entries; place++) {
-        if (pair.live[place] !== 1) continue;
-        if (((nowMs - pair.startedMs[place]!) | 0) > this.timeoutMs) late.add(this.requests[index]![place]!);
+        if (this.watchdog.isLate(pair, place, nowMs)) late.add(this.requests[index]![place]!);
       }
     });
-    return late;
+    // What waited for the admin queue hears that its answer is lost, and ends.
+    this.jobs.unshift(this.reset(late));
   }
 
   private *reset(late: ReadonlySet<NvmeRequest>): NvmeWork<void> {

@@ -124,9 +124,10 @@ function directWorks({ status, stdout, stderr }: Outcome): boolean {
     features: { libos: string; needs: string; works: boolean }[];
   };
   const storage = features.filter(one => one.libos === 'storage');
-  assert.equal(storage.length, 2);
+  assert.equal(storage.length, 3);
   assert.match(storage[0]!.needs, /^io_uring/);
   assert.match(storage[1]!.needs, /^O_DIRECT/);
+  assert.match(storage[2]!.needs, /^vfio/);
   return storage[1]!.works;
 }
 
