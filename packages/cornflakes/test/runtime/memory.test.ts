@@ -228,6 +228,40 @@ test('an array with a slice that was released is misuse, and nothing is held aft
   assertBalanced(pool);
 });
 
+test('a message whose pieces lie in several pools keeps each of them, and gives each back', () => {
+  const [one, two] = [smallPool(), smallPool()];
+  const sent = Batch.acquire();
+  sent.vals.add(new Uint8Array(300).fill(1));
+  sent.vals.add(new Uint8Array(40).fill(2));
+  sent.mutableNext().note = 'across';
+  const bytes = sent.toBytes();
+  for (let at = 1; at < Math.min(bytes.length, 240); at += 7) {
+    const array = cut(one, bytes.subarray(0, at), [100]);
+    const rest = cut(two, bytes.subarray(at), [90]);
+    for (let i = 0; i < rest.count; i++) array.append(rest.segments[i]!.share());
+    rest.free();
+    const read = Batch.read(array, { strict: true });
+    array.free();
+    const lease = read.vals.lease(0)!;
+    const onward = GetResp.acquire();
+    onward.copyThresholdBytes = 0;
+    onward.val = read.vals.fieldAt(0);
+    assert.equal(read.next!.note, 'across');
+    read.release();
+    assert.deepEqual(lease.toBytes(), new Uint8Array(300).fill(1));
+    lease.free();
+    const out = gatherMessage(two, onward)!;
+    onward.release();
+    const again = GetResp.read(out);
+    out.free();
+    assert.deepEqual(again.valField.copy(), new Uint8Array(300).fill(1));
+    again.release();
+    assertBalanced(one);
+    assertBalanced(two);
+  }
+  sent.release();
+});
+
 test('messages are reused', () => {
   const message = GetResp.acquire();
   message.id = 5;
