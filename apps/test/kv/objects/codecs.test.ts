@@ -204,4 +204,40 @@ describe('object codecs', () => {
       assert.equal(pool.freeSlots, pool.slotCount);
     });
   }
+
+  test('cornflakes: what changes in shared memory after it was verified leads nowhere outside the message', async () => {
+    const pool = makePool(2048);
+    const codec = await loadCodec('cornflakes');
+    const memory = makeMemory();
+    const random = new SeededRandom(13);
+    const messages = samples(codec, pool).filter(({ isReply }) => !isReply);
+    const request = new ObjectRequest(memory);
+    let frame = pool.array();
+    // A peer of ill will writes as soon as the verifier has looked.
+    const inner = (codec as unknown as { request: { tryRead(source: ScatterGatherArray): number } }).request;
+    const tryRead = inner.tryRead.bind(inner);
+    inner.tryRead = source => {
+      const reason = tryRead(source);
+      for (let hits = 0; hits < 6; hits++) {
+        const slice = frame.segments[random.below(frame.count)]!;
+        slice.bytes()[random.below(slice.length)] = [0, 0xff, 0x7f, random.below(256)][random.below(4)]!;
+      }
+      return reason;
+    };
+    let refused = 0;
+    for (let run = 0; run < FUZZ_RUNS; run++) {
+      frame.free();
+      frame = cut(pool, messages[run % messages.length]!.bytes, () =>
+        run % 2 === 0 ? 230 : 1 + random.below(90),
+      );
+      if (codec.decodeRequest(frame, request)) {
+        assertInside(request.keys, frame, pool);
+        assertInside(request.values, frame, pool);
+      } else refused++;
+      codec.release();
+    }
+    frame.free();
+    assert.ok(refused > 0);
+    assert.equal(pool.freeSlots, pool.slotCount);
+  });
 });
