@@ -1,8 +1,11 @@
 // Sleeping and waking: one word that a sleeper writes and its peers only read.
 
-/** The state of a sleeper. */
-const AWAKE = 0;
-const ASLEEP = 1;
+/** The state of a sleeper: 0, or how it wants to be woken. */
+export const AWAKE = 0;
+/** By its descriptor. */
+export const ASLEEP = 1;
+/** By the word itself, futex(2). */
+export const ASLEEP_ON_WORD = 2;
 
 /**
  * The word that says whether somebody must be woken.
@@ -25,12 +28,17 @@ export class Bell {
     Atomics.store(this.words, 0, ASLEEP);
   }
 
+  /** As `fallAsleep`, queued on the word, or about to be. */
+  fallAsleepOnWord(): void {
+    Atomics.store(this.words, 0, ASLEEP_ON_WORD);
+  }
+
   wakeUp(): void {
     Atomics.store(this.words, 0, AWAKE);
   }
 
-  /** The producer's: read it after an entry has been published. */
-  get mustRing(): boolean {
-    return this.words[0] !== AWAKE;
+  /** The producer's: read it after an entry has been published. Whatever a peer has made of it. */
+  get state(): number {
+    return this.words[0]!;
   }
 }

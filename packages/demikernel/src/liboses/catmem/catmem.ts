@@ -19,7 +19,9 @@ import {
 import type { LibraryOs, SocketType } from '../../runtime/library-os.ts';
 import type { Queue } from '../../runtime/queue.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { SystemWaiter, type Waiter } from '../../runtime/waiter.ts';
 import { Bell } from '../../shm/bell.ts';
+import { FutexWaiter } from './futex-waiter.ts';
 import { MemoryHost } from './memory-host.ts';
 import { MemorySocket } from './memory-socket.ts';
 import { keyOf, PeerMemories } from './peer-memory.ts';
@@ -50,9 +52,10 @@ class Catmem implements LibraryOs {
   readonly idleTurnsPerClock: number;
   readonly descriptors: readonly number[];
   private readonly host: MemoryHost;
+  private readonly bellAddress: number;
   private readonly release: () => void;
 
-  constructor(runtime: Runtime, host: MemoryHost, release: () => void) {
+  constructor(runtime: Runtime, host: MemoryHost, bellAddress: number, release: () => void) {
     this.name = 'catmem';
     this.runtime = runtime;
     this.pool = host.pool;
@@ -61,6 +64,7 @@ class Catmem implements LibraryOs {
     this.idleTurnsPerClock = IDLE_TURNS_PER_CLOCK;
     this.descriptors = [host.epoll.fd];
     this.host = host;
+    this.bellAddress = bellAddress;
     this.release = release;
   }
 
@@ -80,6 +84,15 @@ class Catmem implements LibraryOs {
 
   flush(): number {
     return this.host.flush();
+  }
+
+  /** Where io_uring is switched off, or knows no futexes yet, peers wake us through their sockets. */
+  makeWaiter(): Waiter {
+    try {
+      return new FutexWaiter(this.host, this.bellAddress);
+    } catch {
+      return new SystemWaiter(this.descriptors);
+    }
   }
 
   untilNextUs(): number {
@@ -116,6 +129,7 @@ export function createCatmem(runtime: Runtime, options: CatmemOptions): LibraryO
   const region = regionOf(slots.map);
   const pool = new SlotPool(region, { slotSizeBytes, headroomBytes: 0, debug: debugMemory });
   const bell = new Bell(sleep.map.signedWords(0, 1));
+  const bellAddress = sleep.map.addressNumber;
   const key = keyOf(slots.fd, sleep.fd);
   const host = new MemoryHost(runtime, {
     pool,
@@ -123,12 +137,12 @@ export function createCatmem(runtime: Runtime, options: CatmemOptions): LibraryO
     bellFd: sleep.fd,
     bell,
     // Our own memory is never unmapped for want of users.
-    peers: new PeerMemories({ key, region, bell, users: 1, unmap: () => {} }),
+    peers: new PeerMemories({ key, region, bell, bellAddress, users: 1, unmap: () => {} }),
     namespace: options.namespace,
     copy: options.receive === 'copy',
     debug: debugMemory,
   });
-  return new Catmem(runtime, host, () => {
+  return new Catmem(runtime, host, bellAddress, () => {
     region.release();
     sleep.map.release();
     closeDescriptor(slots.fd);

@@ -1,9 +1,10 @@
 // One connection: two rings in shared memory, the rendezvous socket beside them, and the operations that wait on them.
 
 import { copyBetween, type ScatterGatherArray, type Slice } from '@demikernel/memory';
-import type { MemoryMap } from '@demikernel/native/kernel';
+import { futexWake, type MemoryMap } from '@demikernel/native/kernel';
 import { EAGAIN, ECANCELED, ECONNRESET, EISCONN, EMSGSIZE, ENOBUFS, EPIPE } from '../../runtime/errno.ts';
 import { type Operation, OperationList, PUSH_ACKED, PUSH_TO } from '../../runtime/operation.ts';
+import { ASLEEP_ON_WORD, AWAKE } from '../../shm/bell.ts';
 import {
   blockWords,
   FLAG_MORE,
@@ -219,9 +220,13 @@ export class Connection implements Watched, ReturnListener {
   }
 
   private ring(): void {
-    if (this.peerDead || !this.peer.bell.mustRing) return;
+    if (this.peerDead) return;
+    const { bell, bellAddress } = this.peer;
+    const { state } = bell;
+    if (state === AWAKE) return;
     this.host.add(WAKE_UPS, 1);
-    this.host.greeter.ring(this.fd);
+    if (state === ASLEEP_ON_WORD) futexWake(bellAddress, 1);
+    else this.host.greeter.ring(this.fd);
   }
 
   /** A slot of the peer's is free again. */

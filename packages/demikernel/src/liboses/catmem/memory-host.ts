@@ -93,6 +93,8 @@ export class MemoryHost {
   readonly scratch: NativeAddress;
   /** Asleep, or about to be: what is published must be published at once. */
   asleep: boolean;
+  /** While it slept, nothing came over the sockets: they need no look. */
+  socketsSilent: boolean;
   /** A connection found no memory. */
   starved: boolean;
   private readonly namespace: number;
@@ -116,6 +118,7 @@ export class MemoryHost {
     this.counters = runtime.metrics.counters('catmem', CATMEM_COUNTERS);
     this.scratch = new NativeAddress();
     this.asleep = false;
+    this.socketsSilent = false;
     this.starved = false;
     this.namespace = options.namespace === undefined ? -1 : openNamespace(options.namespace);
     this.watched = [];
@@ -219,7 +222,7 @@ export class MemoryHost {
     if (work === 0) work = this.lookAgain();
     const nowUs = this.runtime.clock.micros32;
     // Unsigned: whoever has not polled for half an hour is late, too.
-    if (slept || (nowUs - this.lookedUs) >>> 0 >= LOOK_US) {
+    if ((slept && !this.socketsSilent) || (nowUs - this.lookedUs) >>> 0 >= LOOK_US) {
       this.lookedUs = nowUs;
       for (let i = 0; i < connections.length; i++) connections[i]!.publishReturns();
       work += this.look();
@@ -261,7 +264,14 @@ export class MemoryHost {
       this.bell.wakeUp();
       return 0;
     }
+    this.socketsSilent = false;
     return this.starved ? STARVED_RETRY_US : Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether a poll would find something in the rings. */
+  hasWork(): boolean {
+    for (let i = 0; i < this.connections.length; i++) if (this.connections[i]!.hasWork()) return true;
+    return false;
   }
 
   close(): void {

@@ -18,6 +18,8 @@ export interface PeerMemory {
   readonly key: string;
   readonly region: Region;
   readonly bell: Bell;
+  /** Where the word of the bell lies in this process. */
+  readonly bellAddress: number;
   users: number;
   readonly unmap: () => void;
 }
@@ -87,6 +89,7 @@ export class PeerMemories {
       key,
       region: regionOf(pool),
       bell: new Bell(bell.signedWords(0, 1)),
+      bellAddress: bell.addressNumber,
       users: 0,
       unmap: () => {
         this.giveBack(pool);
