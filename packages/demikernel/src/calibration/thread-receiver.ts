@@ -43,6 +43,8 @@ export class ThreadReceiver implements Receiver {
     this.worker = new Worker(new URL('./receiver-thread.js', import.meta.url), { workerData });
     // Whoever forgets to close it can still end.
     this.worker.unref();
+    // While it starts, `start` hears of it; afterwards whoever waits for an answer does, in vain.
+    this.worker.on('error', () => {});
     setAffinity([here!]);
   }
 
