@@ -1,14 +1,18 @@
 // The object protocol in datagrams: a request in one, its reply in another. Connections are object-server.ts's.
 
+import type { Gatherable } from '@demikernel/memory';
 import { type Demikernel, OP_POP, type Result, type WaitSet } from 'demikernel';
 import type { ObjectService } from './object-service.ts';
 import { Outbox } from './outbox.ts';
+import { STATUS_TOO_LONG } from './protocol.ts';
 
 /** Replies that may be under way; then no more requests are taken. */
 const UNDER_WAY = 256;
+/** What fits in one datagram of IPv4 (RFC 768, RFC 791). */
+const LONGEST_BYTES = 65_507;
 
 export class ObjectDatagrams {
-  /** Replies that could not be made or sent, for one because no datagram holds them. */
+  /** Replies that could not be made or sent. */
   unsent: number;
   private readonly os: Demikernel;
   private readonly qd: number;
@@ -47,6 +51,16 @@ export class ObjectDatagrams {
     this.set.add(this.os.pop(this.qd));
   }
 
+  private write(reply: Gatherable): void {
+    const { outbox, service } = this;
+    let written = outbox.add(reply);
+    if (outbox.pendingBytes > LONGEST_BYTES) {
+      outbox.drop();
+      written = outbox.add(service.apology(STATUS_TOO_LONG));
+    }
+    if (!written) this.unsent++;
+  }
+
   private popped(result: Result): void {
     const { array, errno } = result;
     this.receiving = false;
@@ -56,7 +70,7 @@ export class ObjectDatagrams {
     }
     // What is no request is dropped, and counted.
     const reply = this.service.answer(array);
-    if (reply !== undefined && !this.outbox.add(reply)) this.unsent++;
+    if (reply !== undefined) this.write(reply);
     this.service.done();
     array.free();
     const datagram = this.outbox.take();

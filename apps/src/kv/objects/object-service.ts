@@ -50,26 +50,22 @@ export class ObjectService {
     reply.isList = false;
     reply.values.reset(this.store.pool.region, this.store.pool);
     reply.status = this.execute();
-    if (reply.values.totalBytes > MAX_REPLY_BYTES) return this.refuse(STATUS_TOO_LONG);
+    if (reply.values.totalBytes > MAX_REPLY_BYTES) return this.apology(STATUS_TOO_LONG);
     return this.codec.encodeReply(reply);
   }
 
-  /** A reply to the same request that fits anywhere: there was no memory for the other. */
-  apology(): Gatherable {
-    return this.refuse(STATUS_NO_MEMORY);
-  }
-
-  /** The reply has been pushed, or will never be. */
-  done(): void {
-    this.codec.release();
-  }
-
-  private refuse(status: number): Gatherable {
+  /** A reply to the same request that fits anywhere, instead of the other: by default because there was no memory for that. */
+  apology(status: number = STATUS_NO_MEMORY): Gatherable {
     const { reply } = this;
     reply.status = status;
     reply.isList = false;
     reply.values.reset(this.store.pool.region);
     return this.codec.encodeReply(reply);
+  }
+
+  /** The reply has been pushed, or will never be. */
+  done(): void {
+    this.codec.release();
   }
 
   private execute(): number {

@@ -132,6 +132,25 @@ describe('objects, hostile clients', () => {
     });
   }
 
+  test('a reply that no datagram holds says so', async () => {
+    const town = await settle('raw', 26, { link: QUIET, socketType: 'datagram' });
+    const values = [30_000, 30_000, 30_000].map(pattern);
+    const puts = values.map((value, i) => ({ operation: PUT, keys: [`${i}`], values: [value] }));
+    const codec = await loadCodec('raw');
+    const asked = [
+      ...puts,
+      { operation: GET_M, keys: ['0', '1', '2'] },
+      { operation: GET_M, keys: ['0', '1'] },
+    ];
+    const task = town.co.spawn(() => exchange(town.co, ADDRESS, codec, asked, 1, 'datagram'));
+    const limitUs = town.world.nowUs + 10e6;
+    assert.ok(town.world.run(() => task.done || town.world.nowUs > limitUs));
+    const replies = task.value as PlainReply[];
+    assert.deepEqual(statuses(replies), [0, 0, 0, 3, 0]);
+    assert.equal(replies[4]!.values[1]!.length, 30_000);
+    leave(town);
+  });
+
   test('a store that is full says so, and keeps what it has', async () => {
     const town = await settle('raw', 23, { link: QUIET, slots: 1024 });
     const fill = Array.from({ length: 60 }, (_, i) => ({
