@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { compareSources } from '../../src/compiler/index.ts';
-import type { JsonValue } from '../../src/index.ts';
+import { type JsonValue, tuning } from '../../src/index.ts';
 import { type Built, build, type GeneratedModule } from './build.ts';
 import { memory, proto3 } from './sources.ts';
 
@@ -18,6 +18,8 @@ interface Case {
   backward: [JsonValue, JsonValue | undefined];
   /** Whether old programs lose what they do not know (reference format). */
   loses?: boolean;
+  /** How an old reader sees what a new writer writes when it writes the extended format, if not as in `forward`. */
+  extended?: JsonValue;
 }
 
 const CASES: Case[] = [
@@ -86,6 +88,7 @@ const CASES: Case[] = [
     old: 'message A { uint32 a = 1; string c = 3; }',
     new: 'message A { uint32 a = 1; bytes b = 2; string c = 3; }',
     forward: [{ a: 7, b: 'AA==', c: 'x' }, undefined],
+    extended: { a: 7, c: 'x' },
     backward: [
       { a: 7, c: 'x' },
       { a: 7, c: 'x' },
@@ -178,6 +181,13 @@ describe('evolution', () => {
       const [older, newer] = [await built.import(`old${at}`), await built.import(`new${at}`)];
       check(newer, older, one.forward, one.loses === true);
       check(older, newer, one.backward, false);
+      tuning.alwaysExtended = true;
+      try {
+        check(newer, older, [one.forward[0], one.extended ?? one.forward[1]], false);
+        check(older, newer, one.backward, false);
+      } finally {
+        tuning.alwaysExtended = false;
+      }
       const breaks = one.forward[1] === undefined || one.backward[1] === undefined;
       const changes = compareSources(
         { importNames: ['a.proto'], find: memory({ 'a.proto': proto3(one.old) }) },
