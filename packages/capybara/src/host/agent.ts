@@ -92,6 +92,8 @@ export interface AgentOptions {
   maximumStateBytes?: number;
   /** Packets kept for a connection on its way. Default 256. */
   heldPackets?: number;
+  /** Hears of hooks that have thrown; default a warning of the process. What threw on arrival has lost its connection, all others kept it. */
+  onHookError?: (error: unknown) => void;
   /** Default node:crypto. */
   random?: IdentifierSource;
 }
@@ -110,6 +112,8 @@ export interface AgentCounters {
   refused: number;
   /** Messages of attempts that nobody here knows. */
   unknown: number;
+  /** Hooks of applications that have thrown. */
+  hookErrors: number;
 }
 
 /** A connection that may leave. */
@@ -160,7 +164,16 @@ export class MigrationAgent {
 
   constructor(options: AgentOptions) {
     const { os, self } = options;
-    this.counters = { left: 0, arrived: 0, stayed: 0, lost: 0, notArrived: 0, refused: 0, unknown: 0 };
+    this.counters = {
+      left: 0,
+      arrived: 0,
+      stayed: 0,
+      lost: 0,
+      notArrived: 0,
+      refused: 0,
+      unknown: 0,
+      hookErrors: 0,
+    };
     this.os = os;
     this.self = self;
     this.options = options;
@@ -243,6 +256,7 @@ export class MigrationAgent {
       send: (header, payload) => this.socket.send(header, payload),
       addressOf: backend => this.options.addressOf?.(backend),
       ended: (outcome, reason) => this.endDeparture(key, outcome, reason),
+      hookFailed: error => this.hookFailed(error),
     });
     const migration = new OriginMigration({
       name,
@@ -496,10 +510,16 @@ export class MigrationAgent {
       // Nobody goes on with it, and the client must know.
       this.os.setsockopt(qd, 'lingerUs', 0);
       this.os.close(qd);
-      throw error;
+      this.hookFailed(error);
     }
     const migratable = this.migratables.get(key);
     if (migratable !== undefined && migratable.qd === qd) migratable.epoch = migration.epoch;
+  }
+
+  private hookFailed(error: unknown): void {
+    this.counters.hookErrors++;
+    if (this.options.onHookError !== undefined) this.options.onHookError(error);
+    else process.emitWarning(error instanceof Error ? error : String(error));
   }
 
   /** The oldest attempt that is over makes room; what is alive stays. */

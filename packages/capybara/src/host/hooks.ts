@@ -31,6 +31,6 @@ export interface Arrival {
 export interface ArrivalHooks {
   /** Whether one more may come. Absent: yes. */
   mayArrive?(): boolean;
-  /** One is here. To let it go on, make it migratable again. What throws here resets the connection. */
+  /** One is here. To let it go on, make it migratable again. What throws here has its connection reset. */
   arrived(arrival: Arrival): void;
 }

@@ -16,6 +16,8 @@ export interface LeavingOptions {
   /** A backend's own address, where its late packets are handed to. */
   addressOf(backend: number): number | undefined;
   ended(outcome: OriginOutcome, reason: number): void;
+  /** A hook of the application's has thrown. */
+  hookFailed(error: unknown): void;
 }
 
 /** The connection that one {@link OriginMigration} is about. */
@@ -52,7 +54,8 @@ export class LeavingConnection implements OriginActions {
       saved = hooks.save();
     } catch (error) {
       departing.resume();
-      throw error;
+      this.options.hookFailed(error);
+      return undefined;
     }
     this.departing = departing;
     return packState(departing.record, saved);

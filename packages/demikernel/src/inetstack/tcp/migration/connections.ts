@@ -159,9 +159,17 @@ export function expectConnection(
   ) {
     throw refusal('expect', EEXIST);
   }
+  warmRoute(layer, remoteAddress, localAddress);
   const packets = options.heldPackets ?? DEFAULT_HELD_PACKETS;
   const holding = layer.holdings.open(localAddress, localPort, remoteAddress, remotePort, packets);
   return new Expected(layer, queue, holding);
+}
+
+/** The first byte from here should not have to wait for the client's neighbour. */
+function warmRoute(layer: TcpLayer, remoteAddress: number, localAddress: number): void {
+  const route = layer.output.route(remoteAddress, localAddress);
+  if (route === undefined || route.ready) return;
+  layer.output.resolve(route, { routeReady: () => {}, routeFailed: () => {} });
 }
 
 /** Holds the place of a connection that is to arrive. */
