@@ -8,6 +8,7 @@ import { queryXdp } from '@demikernel/ebpf';
 import * as kernel from '@demikernel/native/kernel';
 import { Switch } from '../../src/switch/switch.ts';
 import * as H from '../../src/tcpmig/header.ts';
+import { Agent } from './agent.ts';
 import { headerMac } from './frames.ts';
 import * as T from './testbed.ts';
 
@@ -70,6 +71,8 @@ function open(count: number): { fd: number; backend: number }[] {
     return { fd, backend };
   });
 }
+
+const agentOf = (id: number): Agent => new Agent(bed, id, MAC);
 
 function close(connections: readonly { fd: number }[]): void {
   for (const { fd } of connections) kernel.shutdownSocket(fd, kernel.SHUT_RDWR);
@@ -162,60 +165,13 @@ test('control messages from the clients’ side are dropped and counted', { skip
   assert.equal(bed.ask(fd), backend);
 });
 
-/** What one backend says and hears on the control port. */
-class Agent {
-  readonly id: number;
-  readonly header: H.MigrationHeader;
-  readonly #out: number;
-  readonly #in: number;
-  readonly #bytes: Buffer;
-
-  constructor(id: number) {
-    this.id = id;
-    this.header = new H.MigrationHeader();
-    // One socket hears the switch, the other its peers, whose messages come from their own addresses.
-    const [name, address] = [bed.backends[id]!, T.backendAddress(id)];
-    this.#out = bed.udp(name, address, H.MIGRATION_PORT, {
-      address: T.SWITCH_ADDRESS,
-      port: H.MIGRATION_PORT,
-    });
-    this.#in = bed.udp(name, address, H.MIGRATION_PORT);
-    this.#bytes = Buffer.alloc(256);
-  }
-
-  send(stage: number, fields: Partial<H.MigrationHeader>): void {
-    const h = new H.MigrationHeader();
-    Object.assign(h, fields);
-    h.stage = stage;
-    h.sender = this.id;
-    const bytes = Buffer.alloc(H.HEADER_BYTES);
-    H.writeHeader(h, new DataView(bytes.buffer, bytes.byteOffset), 0, MAC);
-    this.sendBytes(bytes);
-  }
-
-  sendBytes(bytes: Buffer): void {
-    assert.equal(kernel.libc().writeBuffer(this.#out, bytes, bytes.length), bytes.length);
-  }
-
-  /** The next message from the switch itself, or from a peer. */
-  receive(from: 'switch' | 'peer'): H.MigrationHeader {
-    const fd = from === 'switch' ? this.#out : this.#in;
-    assert.ok(T.ready(fd, kernel.POLLIN, 3_000_000), `backend ${this.id} hears nothing from the ${from}`);
-    const got = kernel.libc().readBuffer(fd, this.#bytes, this.#bytes.length);
-    const h = new H.MigrationHeader();
-    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
-    assert.ok(H.parseHeader(h, view, 0, got, MAC));
-    return h;
-  }
-}
-
 test('orders from backends move an entry, and are answered', { skip }, () => {
   const [{ fd, backend } = assert.fail()] = open(1);
   const other = (backend + 1) % BACKENDS;
   // The third one takes no new connections: it is not chosen.
   const third = (backend + 2) % BACKENDS;
   balancer.setState(third, 'draining');
-  const [origin, target] = [new Agent(backend), new Agent(other)];
+  const [origin, target] = [agentOf(backend), agentOf(other)];
   const about = { ...keyOf(fd), origin: backend, identifierLow: 77 };
   origin.send(H.QUERY, about);
   const entry = origin.receive('switch');
@@ -260,7 +216,7 @@ test('orders from backends move an entry, and are answered', { skip }, () => {
 
 test('heartbeats reach a socket at the switch, forged ones do not', { skip }, () => {
   const control = bed.udp(bed.switch, T.SWITCH_ADDRESS, H.MIGRATION_PORT);
-  const agent = new Agent(0);
+  const agent = agentOf(0);
   const { badMac } = balancer.readCounters();
   const bytes = Buffer.alloc(H.HEADER_BYTES);
   const header = new H.MigrationHeader();

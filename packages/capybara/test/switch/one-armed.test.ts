@@ -15,7 +15,7 @@ let bed: T.SwitchTestbed | undefined;
 after(() => bed?.close());
 
 test('connections are spread and stick; the switch sees one direction', { skip }, () => {
-  bed = new T.SwitchTestbed(BACKENDS, true);
+  bed = new T.SwitchTestbed(BACKENDS, { oneArmed: true });
   const balancer = kernel.runInNamespace(
     bed.switch,
     () =>

@@ -43,8 +43,12 @@ export class SwitchTestbed {
   readonly #listeners: number[];
   readonly #accepted: { fd: number; id: number }[];
 
-  /** @param oneArmed the bridge is a namespace of its own, and the switch hangs on it by its `eth0` */
-  constructor(backends: number, oneArmed = false) {
+  /**
+   * @param oneArmed the bridge is a namespace of its own, and the switch hangs on it by its `eth0`
+   * @param ownPrograms the test attaches a program to each backend's `eth0`
+   */
+  constructor(backends: number, options: { oneArmed?: boolean; ownPrograms?: boolean } = {}) {
+    const { oneArmed = false, ownPrograms = false } = options;
     this.#network = new Network('switch');
     this.macAddresses = [];
     this.#closing = [];
@@ -60,10 +64,10 @@ export class SwitchTestbed {
       this.switch = oneArmed ? this.#network.host('arm') : this.#bridge;
       if (oneArmed) this.#hang();
       this.client = this.#network.host('c');
-      this.clientMac = this.#join(this.client, 'sc0', CLIENT_ADDRESS);
+      this.clientMac = this.#join(this.client, 'sc0', CLIENT_ADDRESS, false);
       this.backends = Array.from({ length: backends }, (_, id) => this.#network.host(`b${id}`));
       for (const [id, name] of this.backends.entries()) {
-        this.macAddresses.push(this.#join(name, `sb${id}`, backendAddress(id)));
+        this.macAddresses.push(this.#join(name, `sb${id}`, backendAddress(id), ownPrograms));
         // The virtual address stands on the loopback, and is not spoken of.
         configure(name, netlink => {
           writeFileSync('/proc/sys/net/ipv4/conf/all/arp_ignore', '1');
@@ -95,7 +99,7 @@ export class SwitchTestbed {
   }
 
   /** A cable from `device` in the bridge to `eth0` in a namespace. Returns the MAC address of that. */
-  #join(namespace: string, device: string, address: string): string {
+  #join(namespace: string, device: string, address: string, ownProgram: boolean): string {
     connect({ namespace: this.#bridge, device }, { namespace, device: 'eth0', address: `${address}/24` });
     configure(this.#bridge, netlink =>
       kernel.changeLink(netlink, device, { masterIndex: kernel.linkIndex('br0') }),
@@ -103,7 +107,7 @@ export class SwitchTestbed {
     return configure(namespace, netlink => {
       // Native XDP sees checksums as the sender left them, and a veth end takes redirected frames with a program on it.
       kernel.setOffload('eth0', 'txChecksum', false);
-      this.#passAll('eth0');
+      if (!ownProgram) this.#passAll('eth0');
       return kernel.getLink(netlink, 'eth0').macAddress;
     });
   }
@@ -120,6 +124,16 @@ export class SwitchTestbed {
     assert.equal(kernel.listenSocket(fd, 512), 0);
     this.#listeners[id] = fd;
     this.#closing.push(() => kernel.closeDescriptor(fd));
+  }
+
+  /** The next connection of a backend's server, which the caller closes. */
+  async accept(id: number): Promise<number> {
+    const peer = new kernel.SocketAddress();
+    for (;;) {
+      const fd = kernel.acceptSocket(this.#listeners[id]!, peer);
+      if (fd >= 0) return fd;
+      await new Promise(resolve => setTimeout(resolve, 1));
+    }
   }
 
   /** A UDP socket with an address of a namespace, sending to an address. Closed with the testbed. */
