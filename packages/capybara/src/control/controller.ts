@@ -23,12 +23,13 @@ export interface ControllerOptions {
   deadAfterMs?: number;
   /** How far a backend's clock may be from ours, in ms: older heartbeats are replays. 30 s by default. */
   clockToleranceMs?: number;
-  /** Only these backends may register; all by default. */
-  mayRegister?: (heartbeat: Heartbeat) => boolean;
-  /** Index of the switch's port that a backend is behind. */
-  portOf: (heartbeat: Heartbeat) => number | undefined;
-  /** Tells the owner of a connection to move it. */
-  order: (flow: Flow, target: number) => void;
+  /**
+   * Where a backend is: behind a port of the switch, by its index, or behind the port that its clients come in by (`{}`).
+   * `undefined`: it may not register.
+   */
+  placeOf: (heartbeat: Heartbeat) => { port?: number } | undefined;
+  /** Tells the owner of a connection to move it; `address` as a number. */
+  order: (flow: Flow, owner: { id: number; address: number }, target: number) => void;
 }
 
 /** A backend, as the controller sees it. */
@@ -92,7 +93,7 @@ export interface ControllerCounters {
   heartbeats: number;
   /** Older than one that has been heard, or than the clock allows. */
   replayed: number;
-  /** Of backends that may not register, or of no port. */
+  /** Of backends that may not register. */
   unknown: number;
   ordered: number;
   moved: number;
@@ -142,8 +143,8 @@ export class Controller {
       this.counters.replayed++;
       return;
     }
-    const port = this.#options.portOf(heartbeat);
-    if (port === undefined || this.#options.mayRegister?.(heartbeat) === false) {
+    const place = this.#options.placeOf(heartbeat);
+    if (place === undefined) {
       this.counters.unknown++;
       return;
     }
@@ -167,7 +168,7 @@ export class Controller {
       this.#tables.setBackend(heartbeat.backend, {
         macAddress: heartbeat.macAddress,
         address: heartbeat.address,
-        port,
+        ...place,
         weight: heartbeat.weight,
         state: stateOf(backend),
       });
@@ -318,7 +319,8 @@ export class Controller {
       to: move.to,
     });
     this.#ordered.set(slot, { event, flow, slot });
-    this.#options.order(flow, move.to);
+    const { address } = this.#known(move.from).heartbeat;
+    this.#options.order(flow, { id: move.from, address }, move.to);
   }
 
   /** What has become of the orders: the switch's entries say so. */

@@ -25,8 +25,8 @@ export interface FleetDescription {
   connections: number;
   policy: PolicyOptions;
   dryRun: boolean;
-  /** Only these numbers may register; all if not given. */
-  backends: readonly number[] | undefined;
+  /** Only these may register, each behind its interface; all if not given, behind the one interface for backends. */
+  backends: readonly { number: number; interface: string }[] | undefined;
 }
 
 /** An example for `--help` and the documentation. */
@@ -80,12 +80,24 @@ export function parseFleet(value: unknown): FleetDescription {
     connections: fleet.has('connections') ? fleet.integer('connections', 1, 262_144) : 32_768,
     policy: fleet.has('policy') ? policyOf(fleet.object('policy')) : {},
     dryRun: fleet.has('dryRun') && fleet.boolean('dryRun'),
-    backends: fleet.has('backends') ? fleet.list('backends').map(each => each.number(0, 255)) : undefined,
+    backends: fleet.has('backends')
+      ? fleet.list('backends').map(each => ({
+          number: each.integer('number', 0, 255),
+          interface: each.string('interface'),
+        }))
+      : undefined,
   };
   fleet.nothingElse();
   keys.nothingElse();
   if (description.services.length === 0) throw fleet.wrong('services', 'want at least one');
   if (description.ports.length === 0) throw fleet.wrong('ports', 'want at least one');
+  const backendPorts = description.ports.filter(each => each.role !== 'client');
+  if (description.backends === undefined && backendPorts.length !== 1)
+    throw fleet.wrong('backends', 'say which interface each is behind: there is not just one for backends');
+  for (const { number, interface: name } of description.backends ?? []) {
+    if (!backendPorts.some(each => each.interface === name))
+      throw fleet.wrong('backends', `backend ${number}: no port for backends on ${name}`);
+  }
   return description;
 }
 

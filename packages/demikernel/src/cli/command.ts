@@ -7,6 +7,8 @@ export interface Command {
   summary: string;
   /** Text of `--help`. */
   help: string;
+  /** It has commands of its own, and `--help` behind one of them is theirs. */
+  hasVerbs?: boolean;
   /** Runs with the arguments behind the name; returns the exit status. */
   run(args: string[]): Promise<number>;
 }

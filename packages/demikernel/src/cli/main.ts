@@ -15,6 +15,19 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   metrics: async () => (await import('./metrics.ts')).metricsCommand,
 };
 
+/** Commands of other packages: `demikernel NAME` is `@demikernel/NAME/command`, when that is installed beside this one. */
+const GUESTS: readonly string[] = ['capybara'];
+
+async function guest(name: string): Promise<Command | undefined> {
+  if (!GUESTS.includes(name)) return undefined;
+  try {
+    return ((await import(`@demikernel/${name}/command`)) as { command: Command }).command;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new UsageError(`'${name}' comes with another package: npm install @demikernel/${name}`);
+  }
+}
+
 async function help(): Promise<string> {
   const commands = await Promise.all(Object.values(COMMANDS).map(load => load()));
   const lines = commands.map(command => `  ${command.name.padEnd(9)} ${command.summary}`);
@@ -23,6 +36,7 @@ async function help(): Promise<string> {
 A datapath operating system for Node.js.
 
 ${lines.join('\n')}
+  ${GUESTS.join(', ')}: with the package of that name, @demikernel/…
 
 demikernel COMMAND --help says more; demikernel --version prints the version.
 `;
@@ -59,9 +73,10 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (load === undefined) throw new UsageError(`'${name}' is no command`);
-  const command = await load();
-  if (rest.includes('--help') || rest.includes('-h')) {
+  const command = await (load?.() ?? guest(name));
+  if (command === undefined) throw new UsageError(`'${name}' is no command`);
+  const forVerb = command.hasVerbs === true && rest[0]?.startsWith('-') === false;
+  if (!forVerb && (rest.includes('--help') || rest.includes('-h'))) {
     process.stdout.write(command.help);
     return 0;
   }
