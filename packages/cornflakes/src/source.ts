@@ -30,18 +30,23 @@ export class Source extends Segments {
 
   /** Lies over a message and takes references of its own to slices; plain memory is the caller's to keep unchanged. */
   attach(source: AnySource): void {
-    // A freed array or slice throws at its own `share`.
     if (source instanceof ScatterGatherArray) {
+      // A freed array or slice throws at its own `share`.
       if (!source.live) source.share();
-      this.overArray(source, 0);
+      if (source.count === 1) this.attachSlice(source.segments[0]!);
+      else {
+        this.overArray(source, 0);
+        this.retainSlots();
+      }
     } else if (source instanceof Slice) {
       if (source.slot === RELEASED) source.share();
-      this.overSlice(source, 0);
-    } else {
-      this.overBytes(source);
-      return;
-    }
-    this.retainSlots();
+      this.attachSlice(source);
+    } else this.overBytes(source);
+  }
+
+  private attachSlice(slice: Slice): void {
+    slice.pool.retain(slice.slot);
+    this.overSlice(slice, 0);
   }
 
   /** References to slots, not slices of our own: two objects less for each message. */
