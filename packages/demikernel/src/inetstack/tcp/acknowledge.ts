@@ -122,9 +122,22 @@ export function duplicateAck(layer: TcpLayer, c: TcpConnection): void {
   markReady(layer, c);
 }
 
-/** Takes the window of an acceptable segment, when it is newer than the last (RFC 9293 section 3.10.7.4). */
-export function updateWindow(layer: TcpLayer, c: TcpConnection, segment: Segment): void {
-  if (!seqLt(c.sndWl1, segment.seq) && !(c.sndWl1 === segment.seq && seqLe(c.sndWl2, segment.ack))) {
+/**
+ * Takes the window of an acceptable segment, when it is newer than the last (RFC 9293 section 3.10.7.4). One that acknowledges new
+ * bytes is newer, also when its own bytes are sent again and lie before others that have come: its window counts from its
+ * acknowledgement, and the old one would end behind what the peer has offered.
+ */
+export function updateWindow(
+  layer: TcpLayer,
+  c: TcpConnection,
+  segment: Segment,
+  acknowledgesNew: boolean,
+): void {
+  if (
+    !acknowledgesNew &&
+    !seqLt(c.sndWl1, segment.seq) &&
+    !(c.sndWl1 === segment.seq && seqLe(c.sndWl2, segment.ack))
+  ) {
     return;
   }
   const window = segment.window << c.sndScale;

@@ -195,7 +195,7 @@ function receiveAck(layer: TcpLayer, c: TcpConnection, s: Segment): boolean {
   if (c.sndWnd === 0) c.retransmitCount = 0;
   if (seqGt(s.ack, c.sndUna)) {
     const finAcked = acknowledge(layer, c, s.ack, s.tsEcr);
-    updateWindow(layer, c, s);
+    updateWindow(layer, c, s, true);
     if (finAcked) receiveFinAck(layer, c);
     return c.state !== CLOSED;
   }
@@ -208,7 +208,7 @@ function receiveAck(layer: TcpLayer, c: TcpConnection, s: Segment): boolean {
   ) {
     duplicateAck(layer, c);
   }
-  updateWindow(layer, c, s);
+  updateWindow(layer, c, s, false);
   return true;
 }
 

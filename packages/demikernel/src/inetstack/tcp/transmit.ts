@@ -139,7 +139,10 @@ function sendable(layer: TcpLayer, c: TcpConnection): number {
   if (length < 0) length = 0;
   // A peer that took its window back still needs what it has not got: the oldest segment goes whatever the window
   // (RFC 9293 section 3.8.6).
-  if (length === 0 && flight === 0 && seqGt(c.sndMax, c.sndUna)) length = Math.min(unsent, c.mss);
+  if (length === 0 && flight === 0 && seqGt(c.sndMax, c.sndUna)) {
+    // But nothing new: acknowledgements at SND.MAX must stay within what the peer has offered once, or it drops them.
+    length = Math.min(unsent, c.mss, (c.sndMax - c.sndUna) | 0);
+  }
   if (length === c.mss && length < unsent) return length;
   if (length === unsent) {
     // A FIN goes whatever the window: no receiver may wait for room for it.
