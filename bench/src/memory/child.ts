@@ -24,7 +24,7 @@ function catmemOptions(wait: string, address: string): CatmemPeerOptions {
     address,
     wait: mode as WaitMode,
     receive: variant === 'copy' ? 'copy' : 'reference',
-    slotSizeBytes: variant === '64k' ? 65536 : undefined,
+    slotSizeBytes: variant === '16k' ? 16384 : undefined,
   };
 }
 

@@ -112,10 +112,12 @@ export class ReceiveRing implements SlotLender {
 
   private look(): boolean {
     const at = this.peerAt + DESCRIPTORS + (this.received & this.mask) * DESCRIPTOR_WORDS;
+    const lap = (this.received & this.capacity) === 0 ? FLAG_LAP : 0;
+    // A plain load to see whether there is anything, because V8 compiles it in place and calls Atomics.load.
+    if ((this.words[at + DESCRIPTOR_FLAGS]! & FLAG_LAP) !== lap || this.violated) return false;
     // An acquire: what the rest of the descriptor and the payload say is read after it.
     const flags = Atomics.load(this.words, at + DESCRIPTOR_FLAGS);
-    const lap = (this.received & this.capacity) === 0 ? FLAG_LAP : 0;
-    if ((flags & FLAG_LAP) !== lap || this.violated) return false;
+    if ((flags & FLAG_LAP) !== lap) return false;
     if ((flags & ~(FLAG_LAP | FLAG_MORE | FLAG_YOURS)) !== 0) {
       this.violated = true;
       return false;
@@ -223,6 +225,11 @@ export class ReceiveRing implements SlotLender {
   /** Tells the peer how many bytes to have under way at most. */
   setWindow(windowBytes: number): void {
     this.words[this.ownAt + WINDOW_BYTES] = windowBytes;
+  }
+
+  /** Whether the peer says something else of itself than `state`. A plain load, as in `look`. */
+  peerStateIsNot(state: number): boolean {
+    return this.words[this.peerAt + STATE] !== state;
   }
 
   /** What the peer says of itself: `STATE_…` bits. Read before `ready`, it says nothing of what comes later. */

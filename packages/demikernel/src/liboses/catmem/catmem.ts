@@ -27,9 +27,9 @@ import { MemorySocket } from './memory-socket.ts';
 import { keyOf, PeerMemories } from './peer-memory.ts';
 
 export interface CatmemOptions {
-  /** Memory for messages in bytes; default 64 MiB. Pages are touched when first used. */
+  /** Address space for messages in bytes; default 256 MiB. A page takes memory when a message first lies in it. */
   memoryBytes?: number;
-  /** Bytes per slot, a power of two: a message takes whole slots. Default 16384. */
+  /** Bytes per slot, a power of two: a message takes whole slots. Default 65536; 16384 where there is little memory. */
   slotSizeBytes?: number;
   /**
    * How messages arrive. `reference` (the default): as slices of the sender's memory, which can be read and sent on, but not
@@ -108,6 +108,11 @@ class Catmem implements LibraryOs {
 /** A look at the rings of a few connections takes 10 ns, the clock 70. */
 const IDLE_TURNS_PER_CLOCK = 8;
 
+const DEFAULT_MEMORY_BYTES = 256 << 20;
+/** A large slot costs a small message address space, of which there is plenty, and saves a large one descriptors. */
+const LARGE_SLOT_BYTES = 65536;
+const SMALL_SLOT_BYTES = 16384;
+
 /** Memory that peers map for reading only: sealed against new writable maps once we have ours. */
 function shareReadOnly(name: string, lengthBytes: number): { fd: number; map: MemoryMap } {
   const fd = createMemfd({ name, lengthBytes, seals: F_SEAL_SHRINK | F_SEAL_GROW });
@@ -123,7 +128,9 @@ function shareReadOnly(name: string, lengthBytes: number): { fd: number; map: Me
  * @throws ERR_DEMI_SYSCALL (EMFILE, ENOMEM), ERR_DEMI_SLOT_SIZE, ERR_DEMI_RANGE; with `namespace` ERR_DEMI_PERMISSION
  */
 export function createCatmem(runtime: Runtime, options: CatmemOptions): LibraryOs {
-  const { memoryBytes = 64 * 1024 * 1024, slotSizeBytes = 16384, debugMemory = false } = options;
+  const { memoryBytes = DEFAULT_MEMORY_BYTES, debugMemory = false } = options;
+  const { slotSizeBytes = memoryBytes < 1024 * LARGE_SLOT_BYTES ? SMALL_SLOT_BYTES : LARGE_SLOT_BYTES } =
+    options;
   const slots = shareReadOnly('demikernel-slots', memoryBytes);
   const sleep = shareReadOnly('demikernel-bell', PAGE_BYTES);
   const region = regionOf(slots.map);

@@ -157,9 +157,8 @@ export class Connection implements Watched, ReturnListener {
     const { sender } = this;
     let work = 0;
     // The state comes first: what a peer that has reset gives back completes no push any more.
-    const state = this.receiver.peerState;
-    if (state !== this.peerState) {
-      this.peerChanged(state);
+    if (this.receiver.peerStateIsNot(this.peerState)) {
+      this.peerChanged(this.receiver.peerState);
       work++;
     }
     if (this.receiver.unpublished !== 0 && this.words[this.peerWantsAt] !== 0) this.publish(false);
