@@ -61,7 +61,7 @@ import { Strangers } from './strangers.ts';
 const REMEMBERED = 4096;
 /** For how long a PREPARE_ACK waits until the application has taken what it has popped. */
 const TAKING_US = 20_000;
-/** For how long until it reads again: longer than a turn of Node's event loop takes. */
+/** For how long until a reader of promises reads again: longer than a turn of Node's event loop takes. */
 const QUIET_US = 1_000;
 
 /** Randomness for identifiers. */
@@ -399,14 +399,16 @@ export class MigrationAgent {
   }
 
   /**
-   * What was popped and not taken, or has been handed to a promise whose handler has yet to run, is not in the application's state:
-   * the freeze waits until it reads again, or seems not to want to.
+   * What was popped and not taken is not in the application's state, and what was handed to a promise is not before its handler has
+   * run: the freeze waits until it is.
    */
   private mustWait(key: string, h: MigrationHeader): boolean {
     const migratable = this.departures.get(key)!;
     const { qd } = migratable;
     const host = this.os.libraryOs;
+    const quietUs = migratable.hooks.readByPromises === true ? QUIET_US : 0;
     if (!this.isOpen(migratable) || isReading(host, qd)) return false;
+    if (quietUs === 0 && !hasUntaken(host, qd)) return false;
     const later = Object.assign(new MigrationHeader(), h);
     const sinceUs = this.nowUs;
     const { deferred } = host.runtime;
@@ -416,7 +418,7 @@ export class MigrationAgent {
         if (moving === undefined || this.departures.get(key) !== migratable) return;
         const waitedUs = this.nowUs - sinceUs;
         const untaken = hasUntaken(host, qd);
-        if (this.isOpen(migratable) && !isReading(host, qd) && waitedUs < (untaken ? TAKING_US : QUIET_US)) {
+        if (this.isOpen(migratable) && !isReading(host, qd) && waitedUs < (untaken ? TAKING_US : quietUs)) {
           deferred.schedule(task);
           return;
         }

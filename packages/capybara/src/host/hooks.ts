@@ -9,6 +9,11 @@ export interface MigratableHooks {
    * byte pushed so far counts as sent, every byte popped as received, and what waits unread travels by itself.
    */
   save(): Uint8Array;
+  /**
+   * The connection is read by promises: what has arrived may be on its way to a handler that has not run yet, which nobody can
+   * see. It leaves while a read waits; a handler that is busy with what it has read says so by `mayLeave`.
+   */
+  readonly readByPromises?: boolean;
   /** It is elsewhere. Operations on its queue have been cancelled; the queue is there to be closed. */
   left?(): void;
   /** It did not leave after all and goes on: what was saved is worth nothing. */
