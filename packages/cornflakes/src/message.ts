@@ -89,17 +89,17 @@ export abstract class Message implements Gatherable {
     internals.forget();
     const from = internals.sourceToRead();
     from.attach(source);
-    if (options === undefined || options.verify !== false) {
-      const reason = verifier.verify(from, this.type.layout, options);
-      if (reason !== OK) {
-        from.detach();
-        return reason;
-      }
-    }
     try {
+      if (options === undefined || options.verify !== false) {
+        const reason = verifier.verify(from, this.type.layout, options);
+        if (reason !== OK) {
+          from.detach();
+          return reason;
+        }
+      }
       this.load(from, 0);
     } catch (error) {
-      // Not verified, or changed since by whom else can write the memory.
+      // Not verified, or changed meanwhile by whom else can write the memory.
       this.clear();
       if (error instanceof MalformedMessageError) return error.reason;
       throw error;

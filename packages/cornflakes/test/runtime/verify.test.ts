@@ -191,6 +191,51 @@ test('memory that changes after it was verified, as shared memory can, is never 
   assert.equal(reasonOf(GetResp.type, bytes, { verify: false }), reasons.OUT_OF_BOUNDS);
 });
 
+test('memory that changes while it is verified is refused, or read within its bounds, and nothing is held', () => {
+  const pool = new SlotPool(heapRegion(1 << 16), { slotSizeBytes: 4096 });
+  const message = Everything.acquire();
+  message.data = new Uint8Array(50);
+  message.far = 'sparse';
+  message.names.add('x');
+  message.mutableInner().points.add().x = 1;
+  const bytes = message.toBytes();
+  message.release();
+  let state = 1;
+  for (let round = 0; round < 3000; round++) {
+    const array = pool.allocArray(bytes.length)!;
+    array.copyFrom(bytes);
+    const { offset } = array.segments[0]!;
+    const read = Everything.acquire();
+    // Someone else writes a word of the header each time a word has been read.
+    const source = read.internals.sourceToRead();
+    const i32 = source.i32.bind(source);
+    let looks = 0;
+    const scribble = (): void => {
+      if (++looks % (1 + (round % 7)) !== 0) return;
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+      const at = offset + 4 * ((state >>> 8) % 20);
+      pool.region.view.setUint32(at, (state >>> 3) % (round % 2 === 0 ? 300 : 0xffff_ffff), true);
+    };
+    source.i32 = at => {
+      scribble();
+      return i32(at);
+    };
+    const reason = read.tryRead(array);
+    if (reason === reasons.OK) {
+      try {
+        JSON.stringify(read);
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, 'ERR_DEMI_MALFORMED_MESSAGE');
+      }
+    }
+    array.free();
+    read.internals.source = undefined;
+    source.detach();
+    read.clear();
+    assert.equal(pool.freeSlots, pool.slotCount, `round ${round}`);
+  }
+});
+
 test('a long list is not kept for ever, and looking at its end makes no more than one element', () => {
   const message = Everything.acquire();
   for (let i = 0; i < 5000; i++) message.points.add().x = i;
