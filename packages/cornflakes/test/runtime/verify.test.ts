@@ -209,6 +209,7 @@ test('memory that changes while it is verified is refused, or read within its bo
     // Someone else writes a word of the header each time a word has been read.
     const source = read.internals.sourceToRead();
     const i32 = source.i32.bind(source);
+    const u32 = source.u32.bind(source);
     let looks = 0;
     const scribble = (): void => {
       if (++looks % (1 + (round % 7)) !== 0) return;
@@ -219,6 +220,10 @@ test('memory that changes while it is verified is refused, or read within its bo
     source.i32 = at => {
       scribble();
       return i32(at);
+    };
+    source.u32 = at => {
+      scribble();
+      return u32(at);
     };
     const reason = read.tryRead(array);
     if (reason === reasons.OK) {
