@@ -4,12 +4,16 @@
 import * as L from './layout.ts';
 import { backendOffset, type SwitchTables } from './tables.ts';
 
-/** One flow, as it was when it was looked at. */
-export interface Flow {
+/** What a connection is known by, as numbers. */
+export interface FlowKey {
   clientAddress: number;
   clientPort: number;
   virtualAddress: number;
   virtualPort: number;
+}
+
+/** One flow, as it was when it was looked at. */
+export interface Flow extends FlowKey {
   epoch: number;
   owner: number;
   /** Backend it is prepared for; `undefined` when it is simply owned. */
@@ -23,11 +27,7 @@ export interface Flow {
 }
 
 /** A connection and who has it: what a backend says after the switch was restarted. */
-export interface OwnerClaim {
-  clientAddress: number;
-  clientPort: number;
-  virtualAddress: number;
-  virtualPort: number;
+export interface OwnerClaim extends FlowKey {
   owner: number;
   epoch: number;
 }
@@ -97,18 +97,9 @@ export class FlowTable {
   }
 
   /** The flow of a connection, or `undefined`. */
-  find(
-    key: Pick<OwnerClaim, 'clientAddress' | 'clientPort' | 'virtualAddress' | 'virtualPort'>,
-  ): Flow | undefined {
-    const { first, second, words } = this.#locate(key);
-    for (const bucket of [first, second]) {
-      for (let way = 0; way < L.WAYS; way++) {
-        const at = bucket + way * L.FLOW_BYTES;
-        if (this.#inUse(at) && this.#isKey(at, words))
-          return this.#read(at, this.#words[(at + L.FLOW_OWNERSHIP) >> 2]!);
-      }
-    }
-    return undefined;
+  find(key: FlowKey): Flow | undefined {
+    const at = this.#offsetOf(key);
+    return at < 0 ? undefined : this.#read(at, this.#words[(at + L.FLOW_OWNERSHIP) >> 2]!);
   }
 
   /**
@@ -139,16 +130,21 @@ export class FlowTable {
     return held;
   }
 
-  /** Removes a flow, whoever owns it. */
-  remove(key: Pick<OwnerClaim, 'clientAddress' | 'clientPort' | 'virtualAddress' | 'virtualPort'>): boolean {
+  /** Removes a flow, whoever owns it; whether it was there. */
+  remove(key: FlowKey): boolean {
+    const at = this.#offsetOf(key);
+    return at >= 0 && this.#free(at);
+  }
+
+  #offsetOf(key: FlowKey): number {
     const { first, second, words } = this.#locate(key);
     for (const bucket of [first, second]) {
       for (let way = 0; way < L.WAYS; way++) {
         const at = bucket + way * L.FLOW_BYTES;
-        if (this.#inUse(at) && this.#isKey(at, words)) return this.#free(at);
+        if (this.#inUse(at) && this.#isKey(at, words)) return at;
       }
     }
-    return false;
+    return -1;
   }
 
   #claim(claim: OwnerClaim): boolean {
@@ -225,7 +221,7 @@ export class FlowTable {
     Atomics.add(this.#words, (backendOffset(backend) + L.BACKEND_CONNECTIONS) >> 2, change);
   }
 
-  #locate(key: Pick<OwnerClaim, 'clientAddress' | 'clientPort' | 'virtualAddress' | 'virtualPort'>): Located {
+  #locate(key: FlowKey): Located {
     const raw = new DataView(new ArrayBuffer(12));
     raw.setUint32(0, key.clientAddress >>> 0);
     raw.setUint32(4, key.virtualAddress >>> 0);

@@ -4,6 +4,7 @@ export { type Candidate, fillMaglev, fillSchedule } from './choice.ts';
 export {
   DEFAULT_TIMEOUTS,
   type Flow,
+  type FlowKey,
   FlowTable,
   type FlowTimeouts,
   type OwnerClaim,

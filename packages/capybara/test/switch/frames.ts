@@ -2,15 +2,10 @@
 
 import { SipHash } from 'demikernel/migration';
 import { SeededRandom } from 'demikernel/simulator';
+import type { FlowKey } from '../../src/switch/flows.ts';
 import * as H from '../../src/tcpmig/header.ts';
 
-/** Addresses and ports of a connection, as numbers. */
-export interface Connection {
-  clientAddress: number;
-  clientPort: number;
-  virtualAddress: number;
-  virtualPort: number;
-}
+export type Connection = FlowKey;
 
 /** Writes frames into one buffer; each method returns the length. */
 export class FrameWriter {

@@ -239,6 +239,12 @@ test('a restarted switch waits for its backends before it sends packets astray',
   const one = connections[0]!;
   kernel.libc().writeBuffer(one.fd, Buffer.from('?'), 1);
   waitFor(() => balancer.readCounters().learning > 0);
+  // One is named by a message, the others by what a heartbeat would say.
+  const agent = agentOf(one.backend);
+  agent.send(H.QUERY, keyOf(one.fd));
+  assert.equal(agent.receive('switch').verdict, H.VERDICT_LEARNING);
+  agent.send(H.RELEARN, { ...keyOf(one.fd), epoch: 3 });
+  assert.equal(agent.receive('switch').verdict, H.VERDICT_OWNED);
   assert.equal(balancer.flows.claimExisting(claims), claims.length);
   balancer.learned();
   for (const { fd, backend } of connections.slice(1)) assert.equal(bed.ask(fd), backend);
