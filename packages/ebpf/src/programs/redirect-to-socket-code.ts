@@ -45,6 +45,8 @@ export type RedirectPath = (typeof REDIRECT_PATHS)[number];
 export interface RedirectCodeOptions {
   /** The IPv4 address, as a number, signed or not: 10.0.0.1 is 0x0a000001. */
   address: number;
+  /** More addresses that are ours, all of each, in either mode; ARP for them is nobody's here. */
+  virtualAddresses?: readonly number[];
   /** XSKMAP by receive queue. A DEVMAP does too: that is how tests see redirects without sockets. */
   sockets: MapReference;
   /** Per-CPU array of u64, one for each of {@link REDIRECT_PATHS}. */
@@ -89,9 +91,10 @@ export function redirectToSocketCode(options: RedirectCodeOptions): Assembly {
   P.needBytes(a, R2, P.ETHERNET_BYTES + P.IPV4_BYTES, R3, R4, 'pass');
   a.mov(R7, path('malformed'));
   P.ipv4HeaderLength(a, R2, IP, R8, R5, 'pass');
-  a.mov(R7, path('otherAddress'))
-    .load32(R4, R2, IP + P.IPV4_DESTINATION)
-    .jne32(R4, address, 'pass');
+  a.load32(R4, R2, IP + P.IPV4_DESTINATION);
+  a.mov(R7, path('ipv4'));
+  for (const each of options.virtualAddresses ?? []) a.jeq32(R4, P.networkOrder32(each), 'redirect');
+  a.mov(R7, path('otherAddress')).jne32(R4, address, 'pass');
   if (options.ports === undefined) a.mov(R7, path('ipv4')).ja('redirect');
   else selectByPort(a, address, options.ports);
 

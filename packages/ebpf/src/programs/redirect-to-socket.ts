@@ -19,6 +19,11 @@ export interface RedirectToSocketOptions {
   mode: 'address' | 'ports';
   /** As a number, signed or not: 10.0.0.1 is 0x0a000001. */
   address: number;
+  /**
+   * Addresses of ours that other hosts have as well, behind a load balancer: everything to them is ours in either mode, and nobody
+   * answers ARP for them. The kernel must not have them.
+   */
+  virtualAddresses?: readonly number[];
   /** Receive queues that may get a socket; 64 by default. */
   queues?: number;
   /** Redirect into this map rather than an own XSKMAP; its owner closes it. */
@@ -47,7 +52,7 @@ export class RedirectToSocket {
 
   /** @throws DemiError as `Program` and `BpfMap` do. */
   constructor(options: RedirectToSocketOptions) {
-    const { mode, address } = options;
+    const { mode, address, virtualAddresses } = options;
     if (address >>> 0 !== address && (address | 0) !== address)
       throw new DemiError(ERR_ARGUMENT, `${address} is no IPv4 address`);
     this.mode = mode;
@@ -67,6 +72,7 @@ export class RedirectToSocket {
       this.#ports = mode === 'ports' ? open(new PortTable()) : undefined;
       const code = redirectToSocketCode({
         address,
+        virtualAddresses,
         sockets: options.sockets ?? this.#sockets!,
         counters: this.counters,
         ports: this.#ports?.map,

@@ -22,6 +22,8 @@ export interface AttachOptions {
   host: HostInterface;
   mode: 'address' | 'ports';
   address: number;
+  /** int32 */
+  virtualAddresses: readonly number[];
   /** `auto`: AF_XDP, or AF_PACKET where it is refused. */
   device: 'auto' | 'af-xdp' | 'af-packet';
   /** One receive queue; all of them when left out. */
@@ -95,9 +97,14 @@ export function attach(options: AttachOptions): Attachment {
 }
 
 function attachXdp(options: AttachOptions): Attachment {
-  const { host, mode, address } = options;
+  const { host, mode, address, virtualAddresses } = options;
   const notices: string[] = [];
-  const redirect = new RedirectToSocket({ mode, address: address >>> 0, queues: host.receiveQueues });
+  const redirect = new RedirectToSocket({
+    mode,
+    address: address >>> 0,
+    virtualAddresses,
+    queues: host.receiveQueues,
+  });
   let link: XdpLink | undefined;
   let device: AfXdpDevice | AfXdpQueues | undefined;
   try {
@@ -197,15 +204,16 @@ function attachPacket(options: AttachOptions, notices: string[]): Attachment {
     macAddress: host.macAddress,
     interfaceMtuBytes: Math.min(options.mtuBytes ?? host.link.mtuBytes, host.link.mtuBytes),
     slots: options.slots,
-    filter: addressFilter(address),
+    filter: addressFilter([address, ...options.virtualAddresses]),
     debugMemory: options.debugMemory,
   });
   return new Attachment(device, undefined, undefined, notices);
 }
 
-/** Classic BPF (linux/filter.h): ARP, and IPv4 to our address. The kernel copies nothing else for us. */
-function addressFilter(address: number): Uint8Array {
-  const code = new DataView(new ArrayBuffer(7 * 8));
+/** Classic BPF (linux/filter.h): ARP, and IPv4 to our addresses. The kernel copies nothing else for us. */
+function addressFilter(addresses: readonly number[]): Uint8Array {
+  const accept = 4 + addresses.length;
+  const code = new DataView(new ArrayBuffer((accept + 2) * 8));
   const put = (i: number, operation: number, jumpTrue: number, jumpFalse: number, value: number): void => {
     code.setUint16(i * 8, operation, true);
     code.setUint8(i * 8 + 2, jumpTrue);
@@ -213,12 +221,16 @@ function addressFilter(address: number): Uint8Array {
     code.setInt32(i * 8 + 4, value, true);
   };
   put(0, 0x28, 0, 0, 12); // load half word: EtherType
-  put(1, 0x15, 3, 0, 0x0806); // ARP: accept
-  put(2, 0x15, 0, 3, 0x0800); // not IPv4: refuse
+  // Jumps count from the next instruction.
+  put(1, 0x15, accept - 2, 0, 0x0806); // ARP: accept
+  put(2, 0x15, 0, accept - 2, 0x0800); // not IPv4: refuse
   put(3, 0x20, 0, 0, 30); // load word: destination
-  put(4, 0x15, 0, 1, address); // ours: accept
-  put(5, 0x06, 0, 0, 0x40000); // accept, whole
-  put(6, 0x06, 0, 0, 0); // refuse
+  addresses.forEach((address, i) => {
+    const last = i === addresses.length - 1;
+    put(4 + i, 0x15, accept - 5 - i, last ? 1 : 0, address); // ours: accept
+  });
+  put(accept, 0x06, 0, 0, 0x40000); // accept, whole
+  put(accept + 1, 0x06, 0, 0, 0); // refuse
   return new Uint8Array(code.buffer);
 }
 

@@ -2,7 +2,7 @@
 // It joins device and stack; how the interface is taken hold of is attachment.ts.
 
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { SlotPool } from '@demikernel/memory';
+import { DemiError, type SlotPool } from '@demikernel/memory';
 import { runInNamespace } from '@demikernel/native/kernel';
 import { PcapTap } from '../../devices/pcap-tap.ts';
 import type { ArpOptions } from '../../inetstack/arp/arp.ts';
@@ -14,6 +14,7 @@ import type { LibraryOs, SocketType } from '../../runtime/library-os.ts';
 import type { PacketDevice } from '../../runtime/packet-device.ts';
 import type { Queue } from '../../runtime/queue.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { parseIpv4 } from '../../runtime/socket-address.ts';
 import { type Attachment, type AttachOptions, attach } from './attachment.ts';
 import { DeviceMetrics } from './device-metrics.ts';
 import { type HostInterface, readHostInterface } from './host-interface.ts';
@@ -39,6 +40,11 @@ export interface CatpowderOptions {
   address?: string;
   /** Whether the address is shared with the host by port; decided by `address` when left out. */
   ports?: boolean;
+  /**
+   * Addresses of ours that other hosts have as well, behind a load balancer: `10.0.0.100`. The kernel must not have them; nobody
+   * answers ARP for them.
+   */
+  virtualAddresses?: readonly string[];
   /** Router for what is not on the link. Default: the kernel's over this interface. */
   gateway?: string;
   /** Network namespace in which the interface lies; default the process's own. */
@@ -190,6 +196,7 @@ export function createCatpowder(
         device: attachment.device,
         runtime,
         address: identity.address,
+        virtualAddresses: virtualAddressesOf(options, host),
         prefixLength: identity.prefixLength,
         gateway: identity.gateway,
         routes: host.routes,
@@ -231,6 +238,7 @@ function attachOptions(options: CatpowderOptions, host: HostInterface, identity:
     host,
     mode: identity.mode,
     address: identity.address,
+    virtualAddresses: virtualAddressesOf(options, host),
     device: options.device ?? 'auto',
     queue: options.queue,
     slots: options.slots,
@@ -240,6 +248,15 @@ function attachOptions(options: CatpowderOptions, host: HostInterface, identity:
     xdpMode: options.xdpMode,
     debugMemory: options.debugMemory,
   };
+}
+
+function virtualAddressesOf(options: CatpowderOptions, host: HostInterface): number[] {
+  return (options.virtualAddresses ?? []).map(text => {
+    const address = parseIpv4(text);
+    if (address === undefined) throw new DemiError('ERR_DEMI_ADDRESS', `${text} is no IPv4 address`);
+    if (!host.hostAddresses.includes(address)) return address;
+    throw new DemiError('ERR_DEMI_ADDRESS', `${text} is the kernel's address: take it off this host`);
+  });
 }
 
 function selfCheck(
