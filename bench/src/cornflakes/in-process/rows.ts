@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { ALLOCATION_FLAGS } from '@demikernel/lab';
 import type { RunOptions } from '../../benchmark.ts';
 import { processors } from '../../echo/place.ts';
-import { type Column, figure, type Row, ratio, rounded, word } from '../../rows.ts';
+import { type Column, figure, type Row, rounded, word } from '../../rows.ts';
 import { PinnedProcess } from '../../testbed/pinned-process.ts';
+import { compared, isOurs } from '../compare.ts';
 import type { ChildAnswer, Figure } from './child.ts';
 import type { MessageKind } from './tasks.ts';
 
@@ -90,14 +91,8 @@ function rowOf(library: string, message: MessageKind, time: ChildAnswer, bytes: 
 }
 
 export function inProcessColumns(rows: readonly Row[]): Column[] {
-  const against = (title: string, field: string, system: string): Column => ({
-    title,
-    right: true,
-    value: row => {
-      const peer = rows.find(each => each.system === system && each['message'] === row['message']);
-      return peer === row ? '1' : ratio(row[field], peer?.[field]);
-    },
-  });
+  const against = (title: string, field: string): Column =>
+    compared(rows, { title, field, under: ['message'], peers: isOurs });
   return [
     word('message', 'message'),
     word('library', 'system'),
@@ -110,10 +105,10 @@ export function inProcessColumns(rows: readonly Row[]): Column[] {
     figure('B/write', 'writtenBytesAllocated', 0),
     figure('B/read all', 'readBytesAllocated', 0),
     figure('B/round trip', 'roundTripBytesAllocated', 0),
-    against('write / cornflakes', 'writeNs', 'cornflakes'),
-    against('to send /', 'sendNs', 'cornflakes'),
-    against('read all /', 'readAllNs', 'cornflakes'),
-    against('round trip /', 'roundTripNs', 'cornflakes'),
+    against('write / cornflakes', 'writeNs'),
+    against('to send /', 'sendNs'),
+    against('read all /', 'readAllNs'),
+    against('round trip /', 'roundTripNs'),
   ];
 }
 

@@ -4,8 +4,9 @@
 import { OBJECT_PROTOCOLS } from '@demikernel/apps/kv-objects';
 import { networkRefusal } from '@demikernel/lab';
 import type { RunOptions } from '../../benchmark.ts';
-import { type Column, figure, type Row, ratio, rounded, word } from '../../rows.ts';
+import { type Column, figure, type Row, rounded, word } from '../../rows.ts';
 import { Testbed } from '../../testbed/testbed.ts';
+import { compared, isLimit, isOtherLibrary, isOurs } from '../compare.ts';
 import { findCapacity } from './capacity.ts';
 import type { RunAnswer } from './client.ts';
 import { Pair } from './pair.ts';
@@ -185,28 +186,6 @@ function rowOf({ best, pair, refused, saturated }: Measured, options: LoadOption
   };
 }
 
-function sameLoad(a: Row, b: Row): boolean {
-  return (['part', 'libos', 'workload', 'parameters'] as const).every(field => a[field] === b[field]);
-}
-
-/** Neither ours nor the limit. */
-function isOtherLibrary(row: Row): boolean {
-  return row.system !== 'raw' && !row.system.startsWith('cornflakes');
-}
-
-/** As a multiple of the row that `choose` picks among those under the same load, by its `field`. */
-function against(rows: readonly Row[], title: string, field: string, choose: (row: Row) => boolean): Column {
-  return {
-    title,
-    right: true,
-    value: row => {
-      const peers = rows.filter(each => each !== row && sameLoad(each, row) && choose(each));
-      const values = peers.map(each => each[field]).filter(value => typeof value === 'number');
-      return values.length === 0 ? '' : ratio(row[field], Math.max(...values));
-    },
-  };
-}
-
 export function loadColumns(rows: readonly Row[]): Column[] {
   const common = [
     word('on', 'libos'),
@@ -221,19 +200,19 @@ export function loadColumns(rows: readonly Row[]): Column[] {
     figure('server us', 'saturatedServerCpuUsPerRequest', 2),
     figure('client idle %', 'saturatedClientIdlePercent', 0),
   ];
-  const ours = (row: Row): boolean => row.system === 'cornflakes';
-  const raw = (row: Row): boolean => row.system === 'raw';
+  const against = (title: string, field: string, peers: (row: Row) => boolean): Column =>
+    compared(rows, { title, field, under: ['libos', 'parameters'], peers, moreIsBetter: true });
   const ratios =
     rows[0]?.['part'] === 'ablation'
       ? [
-          against(rows, 'at p99 / cornflakes', 'requestsPerSecond', ours),
-          against(rows, 'most / cornflakes', 'saturatedPerSecond', ours),
+          against('at p99 / cornflakes', 'requestsPerSecond', isOurs),
+          against('most / cornflakes', 'saturatedPerSecond', isOurs),
         ]
       : [
-          against(rows, 'at p99 / best other', 'requestsPerSecond', isOtherLibrary),
-          against(rows, '/ raw', 'requestsPerSecond', raw),
-          against(rows, 'most / best other', 'saturatedPerSecond', isOtherLibrary),
-          against(rows, '/ raw', 'saturatedPerSecond', raw),
+          against('at p99 / best other', 'requestsPerSecond', isOtherLibrary),
+          against('/ raw', 'requestsPerSecond', isLimit),
+          against('most / best other', 'saturatedPerSecond', isOtherLibrary),
+          against('/ raw', 'saturatedPerSecond', isLimit),
         ];
   return [...common, ...ratios, { title: '', value: row => (row['clientSaturated'] === true ? '*' : '') }];
 }

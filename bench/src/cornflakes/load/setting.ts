@@ -44,7 +44,7 @@ export interface ProtocolSetting {
   system: string;
   protocol: ObjectProtocol;
   /** Of Cornflakes: `undefined` as the device says. */
-  copyThreshold?: 'copy' | 'gather';
+  copyThreshold?: 'copy' | 'gather' | number;
   /** Serialize into bytes of its own first, then push these. */
   separately?: boolean;
 }
@@ -89,6 +89,6 @@ export function openEnd({
 
 /** The threshold as a codec wants it. */
 export function thresholdOf({ copyThreshold }: ProtocolSetting): number | undefined {
-  if (copyThreshold === undefined) return undefined;
+  if (copyThreshold === undefined || typeof copyThreshold === 'number') return copyThreshold;
   return copyThreshold === 'copy' ? Number.POSITIVE_INFINITY : 0;
 }

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import type { RunOptions } from '../../benchmark.ts';
 import { processors } from '../../echo/place.ts';
 import { median } from '../../median.ts';
-import { type Column, figure, type Row, ratio, rounded, word } from '../../rows.ts';
+import { type Column, figure, type Row, rounded, word } from '../../rows.ts';
 import { PinnedProcess } from '../../testbed/pinned-process.ts';
+import { compared, isLimit, isOtherLibrary, isOurs } from '../compare.ts';
 import { makeWorkload, type ProtocolSetting, type WorkloadSetting } from '../load/setting.ts';
 import type { Transport } from './both-ends.ts';
 import type { ServiceAnswer, ServiceRound, ServiceSetting } from './child.ts';
@@ -80,30 +81,16 @@ async function inTurns(
 }
 
 export function serviceColumns(rows: readonly Row[]): Column[] {
-  /** As a multiple of the quickest of those that `choose` picks. */
-  const against = (title: string, choose: (system: string) => boolean): Column => ({
-    title,
-    right: true,
-    value: row => {
-      const peers = rows.filter(
-        each =>
-          each !== row &&
-          choose(each.system) &&
-          each['transport'] === row['transport'] &&
-          each['parameters'] === row['parameters'],
-      );
-      const least = Math.min(...peers.map(each => each['nsPerRequest'] as number));
-      return Number.isFinite(least) ? ratio(row['nsPerRequest'], least) : '';
-    },
-  });
+  const against = (title: string, peers: (row: Row) => boolean): Column =>
+    compared(rows, { title, field: 'nsPerRequest', under: ['transport', 'parameters'], peers });
   return [
     word('on', 'transport'),
     word('workload', 'workload'),
     word('protocol', 'system'),
     figure('service ns/req', 'nsPerRequest', 0),
-    against('/ best other', system => system !== 'raw' && !system.startsWith('cornflakes')),
-    against('/ raw', system => system === 'raw'),
-    against('/ cornflakes', system => system === 'cornflakes'),
+    against('/ best other', isOtherLibrary),
+    against('/ raw', isLimit),
+    against('/ cornflakes', isOurs),
   ];
 }
 
