@@ -114,7 +114,7 @@ export async function listenAtPath(server: Server, path: string): Promise<void> 
   if (found !== undefined && (await isAlive(path)))
     throw new DemiError('ERR_DEMI_ADDRESS', `another controller listens at ${path}`);
   rmSync(path, { force: true });
-  const mask = process.umask(0o077);
+  const mask = process.umask(0o177);
   try {
     // Bound before `listen` returns: the mask need not wait.
     server.listen(path);

@@ -216,7 +216,7 @@ export class ChannelListener {
       name.setUnix(path);
       removeSocket(path);
       // Connections may carry anybody's data: for this user alone.
-      const mask = process.umask(0o077);
+      const mask = process.umask(0o177);
       try {
         check(bindSocket(fd, name), 'bind', { detail: `offering connections at ${path}` });
       } finally {
