@@ -9,7 +9,7 @@ import { SeededRandom } from 'demikernel/simulator';
 import { ANY_BACKEND, LAST_BACKEND_STAGE, STAGE_NAMES } from '../../src/tcpmig/header.ts';
 import { type FleetBackend, MovingFleet } from './moving-fleet.ts';
 
-const SCHEDULES = Number(process.env['SCHEDULES'] ?? 1500);
+const SCHEDULES = Number(process.env['SCHEDULES'] ?? 1000);
 const FIRST = Number(process.env['SCHEDULE'] ?? 1);
 const LIMIT_US = 20_000_000;
 
