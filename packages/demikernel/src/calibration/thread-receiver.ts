@@ -3,6 +3,7 @@
 // The thread's side is receiver-thread.ts.
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { getAffinity, setAffinity } from '@demikernel/native/kernel';
 import { broken, type Receiver } from './receiver.ts';
@@ -21,6 +22,20 @@ import {
 
 const PATIENCE_MS = 8_000;
 
+/** A processor that shares no core with the first; the first where there is no other. */
+function otherCore(processors: readonly number[]): number {
+  const [first] = processors;
+  const rest = processors.slice(1);
+  let siblings: string[] = [];
+  try {
+    const path = `/sys/devices/system/cpu/cpu${first}/topology/thread_siblings_list`;
+    siblings = readFileSync(path, 'utf8').trim().split(/[,-]/);
+  } catch {
+    // A container without /sys: any other will do.
+  }
+  return rest.find(each => !siblings.includes(String(each))) ?? rest[0] ?? first!;
+}
+
 export class ThreadReceiver implements Receiver {
   readonly counts: boolean;
   /** Where the receiver listens. */
@@ -38,8 +53,8 @@ export class ThreadReceiver implements Receiver {
     this.words = new Int32Array(shared, 0, COMMAND_WORDS);
     this.nanoseconds = new Float64Array(shared, NANOSECONDS_AT, 1);
     this.processors = getAffinity();
-    const [here, there] = this.processors;
-    const workerData: ThreadOptions = { shared, libos, processor: there ?? here! };
+    const [here] = this.processors;
+    const workerData: ThreadOptions = { shared, libos, processor: otherCore(this.processors) };
     this.worker = new Worker(new URL('./receiver-thread.js', import.meta.url), { workerData });
     // Whoever forgets to close it can still end.
     this.worker.unref();
