@@ -21,7 +21,7 @@ import {
   PUSH_ACKED,
   promises,
 } from '../../src/index.ts';
-import { DEAD_PEERS } from '../../src/liboses/catmem/memory-host.ts';
+import { DEAD_PEERS, WAKE_UPS } from '../../src/liboses/catmem/memory-host.ts';
 
 const VICTIM: URL = new URL('./catmem-victim.js', import.meta.url);
 const MEMORY_BYTES = 4 << 20;
@@ -333,33 +333,39 @@ describe('catmem: address space', () => {
 });
 
 describe('catmem: sleeping', () => {
-  test('two loops that sleep at once wake each other, thousands of times', async () => {
-    const child = spawn(
-      process.execPath,
-      [fileURLToPath(VICTIM), 'serve', `@demikernel-sleep-${process.pid}`, '1', 'interrupt'],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
-    await once(child.stdout!, 'data');
-    const os = await openCatmem();
-    const qd = os.socket('stream');
-    assert.equal(os.wait(os.connect(qd, `@demikernel-sleep-${process.pid}`))!.errno, 0);
-    for (let i = 0; i < 5000; i++) {
-      const pushing = os.push(qd, Uint8Array.of(i));
-      assert.ok(os.isComplete(pushing));
-      const popped = os.wait(os.pop(qd), 5_000_000);
-      assert.ok(popped !== undefined, `round trip ${i} was slept through`);
-      assert.equal(popped.array!.toBytes()[0], i & 255);
-      popped.array!.free();
-      assert.equal(os.wait(pushing)!.errno, 0);
-    }
-    os.close(qd);
-    os.shutDown();
-    child.kill('SIGTERM');
-    const [code] = (await once(child, 'exit')) as [number];
-    assert.equal(code, 0);
-  });
+  // By a futex, or where there is none by a descriptor: the other end must know which.
+  for (const way of ['futex', 'descriptor'] as const) {
+    test(`two loops that sleep at once wake each other, thousands of times: by ${way}`, async () => {
+      const child = spawn(
+        process.execPath,
+        [fileURLToPath(VICTIM), 'serve', `@demikernel-sleep-${way}-${process.pid}`, '1', 'interrupt'],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
+      await once(child.stdout!, 'data');
+      const os = await openCatmem();
+      if (way === 'descriptor') Object.assign(os.libraryOs, { makeWaiter: undefined });
+      const qd = os.socket('stream');
+      assert.equal(os.wait(os.connect(qd, `@demikernel-sleep-${way}-${process.pid}`))!.errno, 0);
+      for (let i = 0; i < 5000; i++) {
+        const pushing = os.push(qd, Uint8Array.of(i));
+        assert.ok(os.isComplete(pushing));
+        const popped = os.wait(os.pop(qd), 5_000_000);
+        assert.ok(popped !== undefined, `round trip ${i} was slept through`);
+        assert.equal(popped.array!.toBytes()[0], i & 255);
+        popped.array!.free();
+        assert.equal(os.wait(pushing)!.errno, 0);
+      }
+      const { counters } = (os.libraryOs as unknown as { host: { counters: Float64Array } }).host;
+      assert.ok(counters[WAKE_UPS]! > 0, 'nobody was woken');
+      os.close(qd);
+      os.shutDown();
+      child.kill('SIGTERM');
+      const [code] = (await once(child, 'exit')) as [number];
+      assert.equal(code, 0);
+    });
+  }
 
   test('promises: a free long after the last turn still gives the slots back to a sender that waits', async () => {
     const server = promises(await openCatmem());

@@ -3,6 +3,8 @@
 
 import { DemiError } from '@demikernel/memory';
 import {
+  EAGAIN,
+  EINTR,
   IORING_OP_FUTEX_WAIT,
   IORING_OP_POLL_ADD,
   IoUring,
@@ -39,6 +41,8 @@ export class FutexWaiter implements Waiter {
   private looked: boolean;
   /** There may be a signal: look before sleeping. */
   private rang: boolean;
+  /** The kernel takes the futex. */
+  private onWord: boolean;
 
   /**
    * From here on SIGINT, SIGTERM and SIGHUP no longer end the process: `checkSignal` reports them.
@@ -57,6 +61,7 @@ export class FutexWaiter implements Waiter {
     this.queued = new Uint8Array(REQUESTS);
     this.looked = false;
     this.rang = false;
+    this.onWord = true;
   }
 
   checkSignal(): number {
@@ -76,10 +81,11 @@ export class FutexWaiter implements Waiter {
     const { host, ring } = this;
     this.reap();
     if (this.rang || !this.looked) return;
-    host.bell.fallAsleepOnWord();
+    // Otherwise peers find it as the poll loop has left it, asleep on its descriptor.
+    if (this.onWord) host.bell.fallAsleepOnWord();
     this.queue();
     // Whoever has published before this look is found; whoever does later finds us queued.
-    if (ring.enter() >= 0 && !host.hasWork()) {
+    if ((ring.prepared === 0 || ring.enter() >= 0) && !host.hasWork()) {
       ring.wait(timeoutUs === Number.POSITIVE_INFINITY ? timeoutUs : Math.max(timeoutUs, 1));
     }
     host.socketsSilent = true;
@@ -89,7 +95,7 @@ export class FutexWaiter implements Waiter {
   /** Queues what is not. */
   private queue(): void {
     const { host, queued, ring } = this;
-    if (queued[BELL] === 0) {
+    if (queued[BELL] === 0 && this.onWord) {
       prepareFutexWait(ring, this.bellAddress, ASLEEP_ON_WORD, 0, BELL);
       queued[BELL] = 1;
     }
@@ -110,6 +116,7 @@ export class FutexWaiter implements Waiter {
       const request = ring.tag(n);
       queued[request] = 0;
       if (request === SIGNALS) this.rang = true;
+      else if (request === BELL) this.onWord = sleepsOnWord(ring.result(n));
       else if (request === SOCKETS) host.socketsSilent = false;
     }
     if (count > 0) ring.consume(count);
@@ -119,4 +126,9 @@ export class FutexWaiter implements Waiter {
     this.ring.close();
     this.signals.close();
   }
+}
+
+/** Whether a sleep on the word has ended as such sleeps do; anything else would end so at once, every time. */
+function sleepsOnWord(result: number): boolean {
+  return result >= 0 || result === -EAGAIN || result === -EINTR;
 }
