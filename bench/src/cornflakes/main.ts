@@ -3,6 +3,8 @@
 
 import { type Benchmark, type RunOptions, type Table, UsageError } from '../benchmark.ts';
 import type { Row } from '../rows.ts';
+import { SIGMAS } from '../workloads/twitter-like.ts';
+import { YCSB_FIELDS as GRID_FIELDS, YCSB_TOTAL_BYTES } from '../workloads/ycsb.ts';
 import { IN_PROCESS_NOTES, inProcess, inProcessColumns, LIBRARIES } from './in-process/rows.ts';
 import {
   ABLATION_NOTES,
@@ -68,15 +70,28 @@ function numberOf(flag: string, values: Values, fallback: number, whole = true):
   throw new UsageError(`--${flag} is a ${whole ? 'whole ' : ''}number above 0, not '${text}'`);
 }
 
-function workloadOf(name: WorkloadSetting['name'], values: Values, quick: boolean): WorkloadSetting {
-  return {
+/** As {@link numberOf}, several of them by commas. */
+function numbersOf(flag: string, values: Values, fallback: number, whole = true): number[] {
+  const words = values[flag]?.split(',') ?? [String(fallback)];
+  return words.map(word => numberOf(flag, { [flag]: word }, fallback, whole));
+}
+
+/** A workload in every variant that was asked for. */
+function variantsOf(name: WorkloadSetting['name'], values: Values, quick: boolean): WorkloadSetting[] {
+  const common = {
     name,
     keys: numberOf('keys', values, quick ? QUICK_KEYS : KEYS[name]),
     seed: numberOf('seed', values, DEFAULT_SEED),
-    sigma: numberOf('sigma', values, DEFAULT_SIGMA, false),
-    bytes: numberOf('bytes', values, YCSB_BYTES),
-    fields: numberOf('fields', values, YCSB_FIELDS),
+    sigma: DEFAULT_SIGMA,
+    bytes: YCSB_BYTES,
+    fields: YCSB_FIELDS,
   };
+  const sigmas = numbersOf('sigma', values, DEFAULT_SIGMA, false);
+  const sizes = numbersOf('bytes', values, YCSB_BYTES);
+  const counts = numbersOf('fields', values, YCSB_FIELDS);
+  if (name === 'twitter-like') return sigmas.map(sigma => ({ ...common, sigma }));
+  if (name !== 'ycsb-c') return [common];
+  return sizes.flatMap(bytes => counts.map(fields => ({ ...common, bytes, fields })));
 }
 
 function budgetOf(values: Values, quick: boolean): LoadBudget {
@@ -91,7 +106,7 @@ function budgetOf(values: Values, quick: boolean): LoadBudget {
 function workloadsOf({ quick, values }: RunOptions): WorkloadSetting[] {
   const names = WORKLOADS.filter(name => (quick ? name === QUICK_WORKLOAD : name !== 'ycsb-c'));
   const wanted = values['workload'] === undefined ? names : chosen('workload', values, WORKLOADS);
-  return wanted.map(name => workloadOf(name, values, quick));
+  return wanted.flatMap(name => variantsOf(name, values, quick));
 }
 
 function protocolsOf({ quick, values }: RunOptions): readonly ProtocolSetting[] {
@@ -169,9 +184,18 @@ export const cornflakes: Benchmark = {
     protocols: { type: 'string', help: 'under load: only these, by commas: cornflakes,protobufjs,raw,…' },
     keys: { type: 'string', help: 'keys in the store; default as much as fits the memory of all services' },
     seed: { type: 'string', help: `of workloads and arrivals; default ${DEFAULT_SEED}` },
-    sigma: { type: 'string', help: `twitter-like: spread of the sizes; default ${DEFAULT_SIGMA}` },
-    bytes: { type: 'string', help: `ycsb-c: bytes per key; default ${YCSB_BYTES}` },
-    fields: { type: 'string', help: `ycsb-c: fields per key; default ${YCSB_FIELDS}` },
+    sigma: {
+      type: 'string',
+      help: `twitter-like: spreads of the sizes, ${SIGMAS.join(',')} for a sweep; default ${DEFAULT_SIGMA}`,
+    },
+    bytes: {
+      type: 'string',
+      help: `ycsb-c: bytes per key, ${YCSB_TOTAL_BYTES.join(',')} for the grid; default ${YCSB_BYTES}`,
+    },
+    fields: {
+      type: 'string',
+      help: `ycsb-c: fields per key, ${GRID_FIELDS.join(',')} for the grid; default ${YCSB_FIELDS}`,
+    },
     connections: { type: 'string', help: `connections of the client; default ${CONNECTIONS}` },
     'p99-us': { type: 'string', help: `bound on the 99th percentile; default ${P99_BOUND_US}` },
     'point-ms': { type: 'string', help: 'how long one point of the search lasts' },

@@ -10,7 +10,7 @@ import { compared, isLimit, isOtherLibrary, isOurs } from '../compare.ts';
 import { findCapacity } from './capacity.ts';
 import type { RunAnswer } from './client.ts';
 import { Pair } from './pair.ts';
-import { makeWorkload, type ProtocolSetting, type WorkloadSetting } from './setting.ts';
+import { makeWorkload, type ProtocolSetting, variantOf, type WorkloadSetting } from './setting.ts';
 
 export const LIBRARY_OSES = ['catpowder', 'catmem'] as const;
 export type LoadLibraryOs = (typeof LIBRARY_OSES)[number];
@@ -156,6 +156,7 @@ function rowOf({ best, pair, refused, saturated }: Measured, options: LoadOption
     part,
     libos,
     workload: workload.name,
+    variant: variantOf(workload),
     parameters: makeWorkload(workload).parameters,
     seed: workload.seed,
     connections,
@@ -190,6 +191,7 @@ export function loadColumns(rows: readonly Row[]): Column[] {
   const common = [
     word('on', 'libos'),
     word('workload', 'workload'),
+    word('', 'variant'),
     word('protocol', 'system'),
     figure('req/s at p99', 'requestsPerSecond', 0),
     figure('p50 us', 'p50Us', 0),

@@ -38,6 +38,12 @@ export function makeWorkload({ bytes, fields, keys, name, seed, sigma }: Workloa
   }
 }
 
+/** What tells the variants of a workload apart; empty where there is one. */
+export function variantOf({ bytes, fields, name, sigma }: WorkloadSetting): string {
+  if (name === 'twitter-like') return `sigma ${sigma}`;
+  return name === 'ycsb-c' ? `${bytes} B in ${fields}` : '';
+}
+
 /** A protocol as a row names it: `push` says how the reply gets into the packet, for the ablations. */
 export interface ProtocolSetting {
   /** What the row is called. */

@@ -8,7 +8,7 @@ import { median } from '../../median.ts';
 import { type Column, figure, type Row, rounded, word } from '../../rows.ts';
 import { PinnedProcess } from '../../testbed/pinned-process.ts';
 import { compared, isLimit, isOtherLibrary, isOurs } from '../compare.ts';
-import { makeWorkload, type ProtocolSetting, type WorkloadSetting } from '../load/setting.ts';
+import { makeWorkload, type ProtocolSetting, variantOf, type WorkloadSetting } from '../load/setting.ts';
 import type { Transport } from './both-ends.ts';
 import type { ServiceAnswer, ServiceRound, ServiceSetting } from './child.ts';
 
@@ -38,8 +38,9 @@ export async function inService(
       const figures = await inTurns(transport, workload, protocols, quick ? QUICK : FULL);
       for (const [i, { system }] of protocols.entries()) {
         const { name, parameters } = makeWorkload(workload);
-        const parts = { system, part: 'service', transport, workload: name, parameters, seed: setting.seed };
-        rows.push({ ...parts, nsPerRequest: rounded(figures[i]!) });
+        const variant = variantOf(workload);
+        const parts = { part: 'service', transport, workload: name, variant, parameters, seed: setting.seed };
+        rows.push({ system, ...parts, nsPerRequest: rounded(figures[i]!) });
       }
     }
   }
@@ -86,6 +87,7 @@ export function serviceColumns(rows: readonly Row[]): Column[] {
   return [
     word('on', 'transport'),
     word('workload', 'workload'),
+    word('', 'variant'),
     word('protocol', 'system'),
     figure('service ns/req', 'nsPerRequest', 0),
     against('/ best other', isOtherLibrary),
