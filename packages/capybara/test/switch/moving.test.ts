@@ -167,7 +167,7 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 test(`${MOVES} moves of a connection in use (DEMI_SEED=${SEED})`, {
   skip: T.testbedRefusal(),
-  timeout: 120_000,
+  timeout: 120_000 + MOVES * 200,
 }, async t => {
   const bed = new T.SwitchTestbed(BACKENDS, { ownPrograms: true });
   const closing: (() => void)[] = [() => bed.close()];
