@@ -7,6 +7,7 @@ import { closeSync, writeSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { commandScript } from './command-script.ts';
 import { openNamelessFile } from './disk-image.ts';
+import { assumedCounterKHz, correctedCounterKHz, type Moment } from './host-counter.ts';
 import { PORTS, READY } from './init-scripts.ts';
 import { makeInitialFileSystem } from './initial-file-system.ts';
 import { fetchKernel } from './kernel-package.ts';
@@ -68,14 +69,17 @@ export class Guest {
   private readonly outputs: readonly OutputStream[];
   /** Settles when the machine is gone, with why. */
   private readonly gone: Promise<string>;
+  /** What it was told of the processor's counter, and, once it is ready, what it should have been. */
+  private counterKHz: number;
   private said: string;
   private closed: boolean;
   private running: boolean;
   private command: CommandOptions;
   private onEnd: (status: number) => void;
 
-  private constructor(child: ChildProcess, mark: string) {
+  private constructor(child: ChildProcess, mark: string, counterKHz: number) {
     this.child = child;
+    this.counterKHz = counterKHz;
     this.said = '';
     this.closed = false;
     this.running = false;
@@ -121,6 +125,15 @@ export class Guest {
    *   when it does not boot
    */
   static async boot(options: GuestOptions = {}): Promise<Guest> {
+    const told = assumedCounterKHz();
+    const guest = await Guest.bootOnce(options, told);
+    if (guest.counterKHz === told) return guest;
+    await guest.close();
+    options.say?.('guest: its clock is wrong; booting again');
+    return await Guest.bootOnce(options, guest.counterKHz);
+  }
+
+  private static async bootOnce(options: GuestOptions, counterKHz: number): Promise<Guest> {
     const qemu = findQemu();
     const kernel = fetchKernel(options.say ?? (() => {}));
     const mark = `end-of-command-${randomUUID()}`;
@@ -135,6 +148,7 @@ export class Guest {
       const args = machineArguments({
         kernelImage: kernel.image,
         initialFileSystem: inQemu(0),
+        counterKHz,
         memoryMiB: options.memoryMiB ?? 2048,
         processors: options.processors ?? 2,
         disks: disks.map(({ blockBytes }, index) => ({ path: inQemu(index + 1), blockBytes })),
@@ -145,7 +159,7 @@ export class Guest {
       const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'sh', '-c', guarded, 'sh', qemu, ...args], {
         stdio: ['ignore', 'pipe', 'pipe', ...PORTS.map(() => 'pipe' as const), ...fds],
       });
-      const guest = new Guest(child, mark);
+      const guest = new Guest(child, mark, counterKHz);
       await guest.waitReady();
       return guest;
     } finally {
@@ -155,17 +169,26 @@ export class Guest {
 
   private async waitReady(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
+    const moments: Moment[] = [];
     const ready = new Promise<string | undefined>(resolve => {
       let heard = '';
       this.control.on('data', chunk => {
         heard += chunk;
-        if (heard.includes(`${READY}\n`)) resolve(undefined);
+        for (let end = heard.indexOf('\n'); end >= 0; end = heard.indexOf('\n')) {
+          const [word, seconds] = heard.slice(0, end).split(' ');
+          heard = heard.slice(end + 1);
+          moments.push({ hostMs: Date.now(), guestMs: Number(seconds) * 1000 });
+          if (word === READY) resolve(undefined);
+        }
       });
       timer = setTimeout(() => resolve(`no answer in ${BOOT_TIMEOUT_MS / 1000} s`), BOOT_TIMEOUT_MS);
     });
     const trouble = await Promise.race([ready, this.gone]);
     clearTimeout(timer);
-    if (trouble === undefined) return;
+    if (trouble === undefined) {
+      this.counterKHz = correctedCounterKHz(this.counterKHz, moments[0]!, moments.at(-1)!);
+      return;
+    }
     await this.close();
     throw new GuestError(`The guest did not boot (${trouble})`, this.said);
   }

@@ -7,7 +7,8 @@ export const PORTS: readonly string[] = ['control', 'stdout', 'stderr'];
 export const ROOT_TAG = 'hostroot';
 /** A folder of the guest's own, in memory. */
 export const GUEST_FOLDER = '/run/demikernel-guest';
-/** What the guest says on its control port once it can run commands. */
+/** What the guest says on its control port first, and once it can run commands; each with the seconds it has been up. */
+export const HELLO = 'hello';
 export const READY = 'ready';
 
 /** Modules that the initial file system needs itself. */
@@ -60,9 +61,12 @@ export function obeyScript(mark: string, modules: string, release: string): stri
   return `
 B=${GUEST_FOLDER}/bin
 busybox() { $B/busybox "$@"; }
+port() { for p in /sys/class/virtio-ports/*; do read -r name <$p/name; if [ "$name" = "$1" ]; then echo /dev/\${p##*/}; fi; done; }
+exec 3<>$(port control)
+say() { read -r up rest </proc/uptime; echo "$1 $up" >&3; }
+say ${HELLO}
 # The host's own may be missing, or want indices that depmod of busybox does not write.
 for applet in insmod lsmod modprobe rmmod; do busybox ln -s busybox $B/$applet; done
-port() { for p in /sys/class/virtio-ports/*; do read -r name <$p/name; if [ "$name" = "$1" ]; then echo /dev/\${p##*/}; fi; done; }
 # What the host has mounted below these is not the guest's.
 busybox mkdir -p /dev/pts /dev/shm /lib/modules
 busybox mount -t devpts devpts /dev/pts
@@ -80,10 +84,9 @@ busybox ip addr add 10.213.0.1/24 dev eth0
 busybox ip addr add 10.213.0.2/24 dev eth1
 for nic in eth0 eth1 eth2 eth3; do busybox ip link set $nic up; done
 rdma link add rxe0 type rxe netdev eth0 || echo 'guest: no rxe0'
-exec 3<>$(port control)
 OUT=$(port stdout)
 ERR=$(port stderr)
-echo ${READY} >&3
+say ${READY}
 while read -r line <&3; do
   echo "$line" | busybox base64 -d >${GUEST_FOLDER}/command
   busybox setsid /bin/sh ${GUEST_FOLDER}/command </dev/null >$OUT 2>$ERR 3>&-

@@ -120,6 +120,18 @@ describe('the guest', { skip: isFullRun() ? false : NOT_FULL }, () => {
     assert.match(lines.slice(9).join(' '), /dmar/);
   });
 
+  test('keeps time', async () => {
+    const now = async (): Promise<{ hostMs: number; guestMs: number }> => {
+      const { stdout } = await inGuest('date +%s%3N');
+      return { hostMs: Date.now(), guestMs: Number(stdout) };
+    };
+    const start = await now();
+    await sleep(3000);
+    const end = await now();
+    const ratio = (end.guestMs - start.guestMs) / (end.hostMs - start.hostMs);
+    assert.ok(ratio > 0.5 && ratio < 2, `the guest's clock runs at ${ratio.toFixed(2)} of the host's`);
+  });
+
   test('passes every test that needs its devices', async t => {
     const { status, stdout, stderr } = await inGuest(RUN_TESTS);
     let failed = false;

@@ -18,6 +18,7 @@ import { test } from 'node:test';
 import { commandLine, commandScript, quote } from '../../src/guest/command-script.ts';
 import { writeCpio } from '../../src/guest/cpio.ts';
 import { openNamelessFile } from '../../src/guest/disk-image.ts';
+import { assumedCounterKHz, correctedCounterKHz } from '../../src/guest/host-counter.ts';
 import { isDynamic } from '../../src/guest/initial-file-system.ts';
 import { findKernel, guestCacheFolder } from '../../src/guest/kernel-package.ts';
 import { modulesInOrder } from '../../src/guest/modules.ts';
@@ -140,6 +141,7 @@ test('the machine has a disk for each image and a port for each stream', () => {
   const args = machineArguments({
     kernelImage: '/k',
     initialFileSystem: '/i',
+    counterKHz: 2_500_000,
     memoryMiB: 512,
     processors: 1,
     disks: [
@@ -152,6 +154,15 @@ test('the machine has a disk for each image and a port for each stream', () => {
   assert.match(args, /file=\/d1 -device nvme-ns,drive=disk1,bus=nvme0,nsid=2,logical_block_size=4096/);
   assert.match(args, /id=stderr,fd=5/);
   assert.match(args, /path=\/,security_model=none,readonly=on/);
+});
+
+test('a clock that runs wrong is put right, a late message is no wrong clock', () => {
+  assert.equal(assumedCounterKHz('processor : 0\ncpu MHz\t\t: 2596.094\n'), 2_596_094);
+  assert.equal(assumedCounterKHz('processor : 0\n'), 2_000_000);
+  const from = { hostMs: 1000, guestMs: 50 };
+  assert.equal(correctedCounterKHz(2_500_000, from, { hostMs: 11_000, guestMs: 9000 }), 2_500_000);
+  assert.equal(correctedCounterKHz(2_500_000, from, { hostMs: 11_000, guestMs: 60_050 }), 15_000_000);
+  assert.equal(correctedCounterKHz(2_500_000, from, { hostMs: 11_000, guestMs: 5050 }), 1_250_000);
 });
 
 test('the cache gives the newest whole kernel', () => {

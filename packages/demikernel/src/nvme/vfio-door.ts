@@ -83,8 +83,12 @@ export class VfioDoor implements NvmeDoor {
   }
 
   silence(): void {
-    const command = this.device.readConfig(PCI_COMMAND);
-    this.device.writeConfig(PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+    try {
+      const command = this.device.readConfig(PCI_COMMAND);
+      this.device.writeConfig(PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+    } catch {
+      // A device that has no configuration space any more reaches nothing.
+    }
   }
 
   close(): void {

@@ -138,7 +138,20 @@ describe('what is on the device', () => {
     disk.bytes.set(whole);
     disk.bytes[70]! ^= 1;
     disk.bytes[COPY_BYTES + 70]! ^= 1;
-    assert.throws(() => tree(disk), { code: 'ERR_DEMI_IN_USE', message: /damaged directory/ });
+    assert.throws(() => tree(disk), {
+      code: 'ERR_DEMI_IN_USE',
+      message: /directory of logs that is damaged/,
+    });
+  });
+
+  test('a namespace that is too small, or not the one that was written, is refused', () => {
+    const tiny = new ModelDisk({ id: 1, blocks: 100, blockBytes: 512 });
+    assert.throws(() => tree(tiny), { code: 'ERR_DEMI_OPTION', message: /no room/ });
+    const disk = makeDisk(8);
+    tree(disk).storage.close();
+    const smaller = makeDisk(4);
+    smaller.bytes.set(disk.bytes.subarray(0, smaller.bytes.length));
+    assert.throws(() => tree(smaller), { code: 'ERR_DEMI_IN_USE', message: /another namespace/ });
   });
 
   test('a full device says so, and takes records again after a truncation', () => {

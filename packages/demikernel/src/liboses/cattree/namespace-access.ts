@@ -23,6 +23,7 @@ export interface TreeDevice {
 export class NamespaceAccess implements StoreClient {
   readonly name: string;
   readonly lengthBytes: number;
+  readonly blockBytes: number;
   /** As long as a copy of the directory. */
   readonly buffer: DeviceBuffer;
   /** A copy of some bytes. */
@@ -32,13 +33,14 @@ export class NamespaceAccess implements StoreClient {
   private readonly request: StoreRequest;
 
   constructor(device: TreeDevice, transfers: Transfers) {
-    const { id, lengthBytes } = transfers.namespace;
+    const { blockBytes, id, lengthBytes } = transfers.namespace;
+    this.blockBytes = blockBytes;
     this.name = `namespace ${id} of ${device.controller.door.name}`;
     this.lengthBytes = lengthBytes;
     this.buffer = transfers.makeBuffer(COPY_BYTES);
     this.bytes = (offset, length) => {
       // The last blocks may be asked for at any offset in them.
-      const before = offset % transfers.namespace.blockBytes;
+      const before = offset % blockBytes;
       return this.read(offset - before, length + before).bytes.slice(before, before + length);
     };
     this.device = device;
@@ -65,9 +67,10 @@ export class NamespaceAccess implements StoreClient {
 
   private transfer(kind: number, offset: number, lengthBytes: number): DeviceBuffer {
     const { buffer, request } = this;
-    const { blockBytes } = this.transfers.namespace;
+    const { blockBytes } = this;
     const { clock, controller, whileWaiting } = this.device;
     const blocks = Math.ceil(Math.min(lengthBytes, this.lengthBytes - offset) / blockBytes);
+    if (blocks <= 0) return buffer;
     this.transfers.start(request.transfer(kind, -1, 0, blocks * blockBytes, buffer), offset);
     while (request.busy) {
       controller.flush();

@@ -10,7 +10,15 @@ import { VfioDoor } from '../../nvme/vfio-door.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Storage } from '../../runtime/segment-store.ts';
 import { DeviceStorage } from './device-storage.ts';
-import { COPY_BYTES, Directory, decodeDirectory, layOut, looksLikeDirectory } from './directory.ts';
+import {
+  COPY_BYTES,
+  Directory,
+  decodeDirectory,
+  layOut,
+  looksLikeDirectory,
+  segmentOffset,
+  type TreeLayout,
+} from './directory.ts';
 import { NamespaceAccess, type TreeDevice } from './namespace-access.ts';
 import { Transfers } from './transfers.ts';
 
@@ -64,7 +72,11 @@ export function openCattree(runtime: Runtime, options: CattreeOptions): Storage 
     if (controller.state !== NVME_READY) throw controller.failure!;
     return mountTree({ controller, clock, random, release }, options);
   } catch (error) {
-    release();
+    try {
+      release();
+    } catch {
+      // What went wrong first is what there is to say.
+    }
     throw error;
   }
 }
@@ -118,15 +130,24 @@ function findDirectory(access: NamespaceAccess, overwrite: boolean): FoundDirect
     const buffer = access.read(copy * COPY_BYTES, COPY_BYTES);
     traces ||= looksLikeDirectory(buffer.bytes);
     const directory = decodeDirectory(buffer);
-    if (directory === undefined) continue;
+    if (directory === undefined || !fits(directory.layout, access)) continue;
     if (newest === undefined || directory.sequence > newest.directory.sequence) newest = { directory, copy };
   }
   if (newest !== undefined) return newest;
-  const what = traces ? 'a damaged directory of logs' : findSignature(access.bytes, access.lengthBytes);
+  const what = traces
+    ? 'a directory of logs that is damaged, or another namespace’s'
+    : findSignature(access.bytes, access.lengthBytes);
   if (what === undefined && isBlank(access.bytes, access.lengthBytes)) return undefined;
   throw new DemiError(
     'ERR_DEMI_IN_USE',
     `${access.name} holds ${what ?? 'something'}: take it away, or open with overwrite: true`,
+  );
+}
+
+/** The namespace may have been formatted anew, or be a smaller one that the bytes were copied to. */
+function fits(layout: TreeLayout, access: NamespaceAccess): boolean {
+  return (
+    layout.blockBytes === access.blockBytes && segmentOffset(layout, layout.segments) <= access.lengthBytes
   );
 }
 
