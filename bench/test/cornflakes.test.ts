@@ -12,6 +12,7 @@ import { makeTasks, OPERATIONS } from '../src/cornflakes/in-process/tasks.ts';
 import { Arrivals } from '../src/cornflakes/load/arrivals.ts';
 import { findCapacity, isGood, type LoadPoint } from '../src/cornflakes/load/capacity.ts';
 import { FrameCounter } from '../src/cornflakes/load/frame-counter.ts';
+import { Latencies, piecesOf } from '../src/cornflakes/load/latencies.ts';
 import type { Row } from '../src/rows.ts';
 import { alive, checkReport, childrenOf, namespacesOf, outcomeOf, startScript } from './run-command.ts';
 
@@ -72,6 +73,27 @@ test('arrivals: as many a second as asked for, their gaps exponential', () => {
   const beyond = gaps.filter(gap => gap > 20).length / gaps.length;
   assert.ok(Math.abs(beyond - Math.exp(-1)) < 0.01);
   assert.equal(new Arrivals(1).nextGapUs(20), new Arrivals(1).nextGapUs(20));
+});
+
+test('latencies: the median piece does without the stall, the whole run does not', () => {
+  const latencies = new Latencies();
+  for (let piece = 0; piece < 9; piece++) {
+    for (let i = 0; i < 200; i++) latencies.record(piece === 4 ? 5_000_000 : 10_000 + 50 * i);
+    latencies.endPiece();
+  }
+  // Too few to count as a piece.
+  latencies.record(9_000_000);
+  latencies.endPiece();
+  const { p50Us, p99Us, wholeP99Us } = latencies.figures();
+  assert.ok(Math.abs(p50Us - 15) < 0.2 && Math.abs(p99Us - 20) < 0.3, `${p50Us} ${p99Us}`);
+  assert.ok(Math.abs(wholeP99Us - 5000) < 50);
+  latencies.clear();
+  latencies.record(1000);
+  assert.ok(Math.abs(latencies.figures().p99Us - 1) < 0.02, 'without a piece the whole run counts');
+  assert.equal(piecesOf(900_000, 100_000), 90);
+  assert.equal(piecesOf(900_000, 1500), 9);
+  assert.equal(piecesOf(900_000, 0), 90);
+  assert.equal(piecesOf(1000, 10), 1);
 });
 
 test('messages in a stream are found however it is cut', () => {

@@ -4,10 +4,9 @@
 import type { ScatterGatherArray, SlotPool } from '@demikernel/memory';
 import { Clock } from '@demikernel/native/kernel';
 import { type Demikernel, OP_POP, type Result, type WaitSet } from 'demikernel';
-import { Histogram } from '../../histogram.ts';
-import { median } from '../../median.ts';
 import type { Arrivals } from './arrivals.ts';
 import { FrameCounter } from './frame-counter.ts';
+import { Latencies, type LatencyFigures, piecesOf } from './latencies.ts';
 import { type RequestRing, RING_REQUESTS } from './request-ring.ts';
 
 /** Requests that may be under way on one connection: a power of two. Beyond, they wait at the client, and count as late. */
@@ -16,10 +15,6 @@ const WINDOW = 1024;
 const MOST_PER_PUSH = 16;
 /** How long replies are awaited after the last request. */
 const DRAIN_US = 2_000_000;
-/** Percentiles are of pieces of the run so long, and of those the median: a stall of the machine spoils the piece it falls into. */
-const PIECE_US = 10_000;
-/** A piece with fewer replies says nothing about a 99th percentile: then pieces are longer. */
-const LEAST_REPLIES = 100;
 /** The beginning of a run does not count: queues fill, caches warm up. */
 const DROPPED_SHARE = 0.1;
 
@@ -30,14 +25,11 @@ export interface RunRequest {
   milliseconds: number;
 }
 
-export interface RunFigures {
+/** Latencies count from the moment a request was due to its reply. */
+export interface RunFigures extends LatencyFigures {
   /** Requests that were due in the time that counts, and replies that came in it, a second. */
   offeredPerSecond: number;
   achievedPerSecond: number;
-  /** From the moment a request was due to its reply: of the median piece of the run, and of the whole run, stalls included. */
-  p50Us: number;
-  p99Us: number;
-  wholeP99Us: number;
   /** Time in turns of the loop that found nothing to do, as a share. */
   idleShare: number;
   replies: number;
@@ -59,10 +51,7 @@ export class OpenLoop {
   private readonly ring: RequestRing;
   private readonly arrivals: Arrivals;
   private readonly clock: Clock;
-  private readonly latencies: Histogram;
-  private readonly pieceLatencies: Histogram;
-  private pieceP50s: number[];
-  private pieceP99s: number[];
+  private readonly latencies: Latencies;
   /** Per connection a ring of requests under way: when each was due, and which it was. */
   private readonly due: Float64Array;
   private readonly which: Int32Array;
@@ -89,10 +78,7 @@ export class OpenLoop {
     this.ring = ring;
     this.arrivals = arrivals;
     this.clock = new Clock();
-    this.latencies = new Histogram();
-    this.pieceLatencies = new Histogram();
-    this.pieceP50s = [];
-    this.pieceP99s = [];
+    this.latencies = new Latencies();
     this.due = new Float64Array(qds.length * WINDOW);
     this.which = new Int32Array(qds.length * WINDOW);
     this.sent = new Int32Array(qds.length);
@@ -121,13 +107,11 @@ export class OpenLoop {
     this.reset();
     onCounted();
     const countedUs = moments[2]! - moments[1]!;
-    const wantedUs =
-      ratePerSecond > 0 ? Math.max(PIECE_US, (LEAST_REPLIES * 1.5e6) / ratePerSecond) : PIECE_US;
-    const pieces = Math.max(1, Math.round(countedUs / wantedUs));
+    const pieces = piecesOf(countedUs, ratePerSecond);
     const pieceUs = countedUs / pieces;
     for (let piece = 1; piece <= pieces; piece++) {
       this.turnUntil(moments[1]! + pieceUs * piece, ratePerSecond, depth);
-      this.endPiece();
+      this.latencies.endPiece();
     }
     onCounted();
     const figures = this.figures(ratePerSecond);
@@ -144,21 +128,9 @@ export class OpenLoop {
 
   private reset(): void {
     this.latencies.clear();
-    this.pieceLatencies.clear();
-    this.pieceP50s = [];
-    this.pieceP99s = [];
     this.replies = 0;
     this.dueRequests = 0;
     this.moments[3] = 0;
-  }
-
-  private endPiece(): void {
-    const { pieceLatencies } = this;
-    if (pieceLatencies.count >= LEAST_REPLIES) {
-      this.pieceP50s.push(pieceLatencies.percentileUs(0.5));
-      this.pieceP99s.push(pieceLatencies.percentileUs(0.99));
-    }
-    pieceLatencies.clear();
   }
 
   private figures(ratePerSecond: number): RunFigures {
@@ -167,9 +139,7 @@ export class OpenLoop {
     return {
       offeredPerSecond: ratePerSecond > 0 ? ratePerSecond : (this.dueRequests * 1e6) / elapsedUs,
       achievedPerSecond: (this.replies * 1e6) / elapsedUs,
-      p50Us: this.pieceP50s.length > 0 ? median(this.pieceP50s) : latencies.percentileUs(0.5),
-      p99Us: this.pieceP99s.length > 0 ? median(this.pieceP99s) : latencies.percentileUs(0.99),
-      wholeP99Us: latencies.percentileUs(0.99),
+      ...latencies.figures(),
       idleShare: moments[3]! / elapsedUs,
       replies: this.replies,
       corrupted: this.corrupted,
@@ -297,9 +267,7 @@ export class OpenLoop {
       if (replyBytes[request] !== 0) this.corrupted++;
       replyBytes[request] = lengthBytes;
     }
-    const lateNs = (this.clock.us[0]! - this.due[at]!) * 1000;
-    this.latencies.record(lateNs);
-    this.pieceLatencies.record(lateNs);
+    this.latencies.record((this.clock.us[0]! - this.due[at]!) * 1000);
     this.answered[connection] = (this.answered[connection]! + 1) | 0;
     this.underWay--;
     this.replies++;

@@ -4,12 +4,11 @@
 import { TextEncoder } from 'node:util';
 import {
   type Codec,
-  type ObjectRequest,
+  ObjectRequest,
   GET as OP_GET,
   GET_LIST as OP_GET_LIST,
   PUT as OP_PUT,
   Outbox,
-  ObjectRequest as RequestObject,
 } from '@demikernel/apps/kv-objects';
 import { heapRegion, type Region, type ScatterGatherArray, type SlotPool } from '@demikernel/memory';
 import type { Demikernel } from 'demikernel';
@@ -35,7 +34,7 @@ export class RequestWriter {
   constructor(workload: Workload) {
     this.workload = workload;
     this.scratch = heapRegion(SCRATCH_BYTES);
-    this.request = new RequestObject(this.scratch);
+    this.request = new ObjectRequest(this.scratch);
     this.encoder = new TextEncoder();
   }
 
