@@ -121,6 +121,8 @@ interface Migratable {
   readonly flow: FlowName;
   readonly qd: number;
   readonly hooks: MigratableHooks;
+  /** The application is about to close it. */
+  forgotten: boolean;
   /** Epoch of the switch's entry, as far as we know; 0 for a connection that was accepted here. */
   epoch: number;
   moving: Departure | undefined;
@@ -150,6 +152,7 @@ export class MigrationAgent {
   private readonly random: IdentifierSource;
   private readonly listeners: Map<number, ArrivalHooks>;
   private readonly migratables: Map<string, Migratable>;
+  private readonly byQd: Map<number, Migratable>;
   private readonly departures: Map<string, Migratable>;
   private readonly arrivals: Map<string, Arriving>;
   private readonly arrivalsByFlow: Map<string, Arriving>;
@@ -182,6 +185,7 @@ export class MigrationAgent {
     this.random = options.random ?? new CryptoIdentifiers();
     this.listeners = new Map();
     this.migratables = new Map();
+    this.byQd = new Map();
     this.departures = new Map();
     this.arrivals = new Map();
     this.arrivalsByFlow = new Map();
@@ -212,16 +216,21 @@ export class MigrationAgent {
   /** Lets an established connection leave when somebody asks for it. It ends with the connection, or by `forget`. */
   migratable(qd: number, hooks: MigratableHooks): void {
     const flow = this.flowOf(qd);
-    this.migratables.set(flowKey(flow), { flow, qd, hooks, epoch: 0, moving: undefined });
+    const migratable = { flow, qd, hooks, forgotten: false, epoch: 0, moving: undefined };
+    this.migratables.set(flowKey(flow), migratable);
+    this.byQd.set(qd, migratable);
   }
 
   /** The connection may leave no more: the application is about to close it. */
   forget(qd: number): void {
-    for (const [key, { qd: other, moving }] of this.migratables) {
-      if (other !== qd) continue;
-      if (moving === undefined) this.migratables.delete(key);
-      else moving.migration.cancel(this.nowUs);
-      return;
+    const migratable = this.byQd.get(qd);
+    if (migratable === undefined) return;
+    migratable.forgotten = true;
+    const { moving, flow } = migratable;
+    if (moving === undefined) this.drop(flowKey(flow), migratable);
+    else {
+      moving.migration.cancel(this.nowUs);
+      this.arm(moving);
     }
   }
 
@@ -236,7 +245,7 @@ export class MigrationAgent {
     target: number = ANY_BACKEND,
     done?: (outcome: OriginOutcome, reason: number) => void,
   ): boolean {
-    const migratable = this.find(qd);
+    const migratable = this.byQd.get(qd);
     if (migratable === undefined || migratable.moving !== undefined) return false;
     if (!this.isOpen(migratable) || migratable.hooks.mayLeave?.() === false) return false;
     const host = this.os.libraryOs;
@@ -289,7 +298,7 @@ export class MigrationAgent {
     const qds: number[] = [];
     for (const [key, migratable] of this.migratables) {
       if (migratable.moving !== undefined || this.isOpen(migratable)) qds.push(migratable.qd);
-      else this.migratables.delete(key); // it has ended, and nobody has said so
+      else this.drop(key, migratable); // it has ended, and nobody has said so
     }
     return qds;
   }
@@ -334,6 +343,7 @@ export class MigrationAgent {
     for (const { moving } of this.migratables.values()) if (moving !== undefined) timers.cancel(moving.timer);
     for (const { timer } of this.arrivals.values()) timers.cancel(timer);
     this.migratables.clear();
+    this.byQd.clear();
     this.departures.clear();
     this.arrivals.clear();
     this.arrivalsByFlow.clear();
@@ -506,8 +516,11 @@ export class MigrationAgent {
     this.counters.arrived++;
     const { qd } = state;
     const key = flowKey(migration.name);
+    // What is remembered of an attempt should not hold on to its state.
+    const saved = state.saved.slice();
+    state.saved = new Uint8Array(0);
     try {
-      hooks.arrived({ qd, saved: state.saved, origin: migration.origin });
+      hooks.arrived({ qd, saved, origin: migration.origin });
     } catch (error) {
       // Nobody goes on with it, and the client must know.
       this.os.setsockopt(qd, 'lingerUs', 0);
@@ -546,7 +559,7 @@ export class MigrationAgent {
     if (outcome === 'stayed') {
       this.counters.stayed++;
       migratable.epoch = moving!.migration.epoch;
-      if (!this.isOpen(migratable)) this.drop(flow, migratable);
+      if (migratable.forgotten || !this.isOpen(migratable)) this.drop(flow, migratable);
     } else {
       if (outcome === 'moved') this.counters.left++;
       else this.counters.lost++;
@@ -557,6 +570,7 @@ export class MigrationAgent {
 
   private drop(flow: string, migratable: Migratable): void {
     if (this.migratables.get(flow) === migratable) this.migratables.delete(flow);
+    if (this.byQd.get(migratable.qd) === migratable) this.byQd.delete(migratable.qd);
   }
 
   private reject(h: MigrationHeader, reason: number): void {
@@ -572,11 +586,6 @@ export class MigrationAgent {
   }
 
   // ---- the rest ----
-
-  private find(qd: number): Migratable | undefined {
-    for (const migratable of this.migratables.values()) if (migratable.qd === qd) return migratable;
-    return undefined;
-  }
 
   private flowOf(qd: number): FlowName {
     const local = this.os.getsockname(qd);

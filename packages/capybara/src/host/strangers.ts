@@ -15,6 +15,11 @@ import {
 
 /** Strangers that are asked for at once; the others come again. */
 const MAX_ASKED = 1024;
+/** Questions per second: anybody can send packets that belong to nobody. */
+const QUESTIONS_PER_SECOND = 2000;
+const US_PER_QUESTION = 1_000_000 / QUESTIONS_PER_SECOND;
+/** Questions that may come at once after a pause. */
+const BURST = 64;
 
 /** Asks for strangers, one question per connection at a time. */
 export class Strangers {
@@ -24,6 +29,8 @@ export class Strangers {
   private readonly isDown: (backend: number) => boolean;
   private readonly asked: Map<string, { listenerQd: number; stranger: Stranger }>;
   private readonly header: MigrationHeader;
+  /** When the allowance is whole again. */
+  private wholeAtUs: number;
 
   constructor(
     os: Demikernel,
@@ -37,9 +44,19 @@ export class Strangers {
     this.isDown = isDown;
     this.asked = new Map();
     this.header = new MigrationHeader();
+    this.wholeAtUs = 0;
+  }
+
+  private mayAsk(): boolean {
+    const nowUs = this.os.libraryOs.runtime.clock.micros[0]!;
+    const wholeAtUs = Math.max(this.wholeAtUs, nowUs) + US_PER_QUESTION;
+    if (wholeAtUs > nowUs + BURST * US_PER_QUESTION) return false;
+    this.wholeAtUs = wholeAtUs;
+    return true;
   }
 
   meet(listenerQd: number, stranger: Stranger): void {
+    if (!this.mayAsk()) return;
     const flow: FlowName = {
       clientAddress: stranger.remoteAddress,
       clientPort: stranger.remotePort,
