@@ -1,6 +1,6 @@
 // Messages on their way out, several in one push: short ones share slots, each behind its length on a stream.
 
-import type { Gatherable, ScatterGatherArray, Slice, SlotPool } from '@demikernel/memory';
+import { type Gatherable, ScatterGatherArray, Slice, type SlotPool } from '@demikernel/memory';
 
 /** The length in front of each message on a stream: u32, little-endian. */
 export const PREFIX_BYTES = 4;
@@ -17,6 +17,9 @@ export class Outbox {
   private slot: number;
   private at: number;
   private end: number;
+  /** Where a message is written in the slot under way: one slice, which holds no reference. */
+  private readonly window: ScatterGatherArray;
+  private readonly place: Slice;
 
   /** @param framed whether each message goes behind its length: on a stream, not in datagrams */
   constructor(pool: SlotPool, sliceBytes: number, framed: boolean) {
@@ -28,13 +31,61 @@ export class Outbox {
     this.slot = 0;
     this.at = 0;
     this.end = 0;
+    this.place = new Slice(pool);
+    this.window = new ScatterGatherArray(pool);
+    this.window.append(this.place);
   }
 
   /** Takes a message: writes what it copies, refers to what it gathers. False, and nothing is taken, when memory is used up. */
   add(message: Gatherable): boolean {
     const copied = message.copiedBytes();
-    const written = this.room(this.prefixBytes + copied);
+    const { array } = this;
+    if (array !== undefined && this.end - this.at >= this.prefixBytes + copied) {
+      this.addInPlace(message, copied, array);
+      return true;
+    }
+    const own = this.prefixBytes + copied;
+    const written = this.pool.allocArray(own, this.sliceBytes);
     if (written === undefined) return false;
+    this.fill(message, written);
+    this.pendingBytes += written.lengthBytes;
+    this.beginSlot(written, own);
+    if (array === undefined) this.array = written;
+    else moveSlices(written, array);
+    return true;
+  }
+
+  /** Into the slot under way, which has the room: most messages of a push, so without an array of their own. */
+  private addInPlace(message: Gatherable, copied: number, array: ScatterGatherArray): void {
+    const { at, place, pool, prefixBytes, slot } = this;
+    const own = prefixBytes + copied;
+    const last = array.segments[array.count - 1]!;
+    place.offset = at + prefixBytes;
+    place.length = copied;
+    place.slot = slot;
+    message.write(this.window);
+    let length = copied;
+    if (last.slot === slot && last.offset + last.length === at) last.length += own;
+    else {
+      pool.retain(slot);
+      array.append(pool.slice(slot, at, own));
+    }
+    const first = array.count;
+    try {
+      message.gather(array);
+    } catch (error) {
+      // Half a message: what stands before it cannot leave with it.
+      this.drop();
+      throw error;
+    }
+    for (let i = first; i < array.count; i++) length += array.segments[i]!.length;
+    if (prefixBytes !== 0) pool.region.view.setUint32(at, length, true);
+    this.at = at + own;
+    this.pendingBytes += prefixBytes + length;
+  }
+
+  /** Writes a message behind its prefix into slices of its own. */
+  private fill(message: Gatherable, written: ScatterGatherArray): void {
     const first = written.segments[0]!;
     // The message knows nothing of what stands before it.
     first.offset += this.prefixBytes;
@@ -52,45 +103,6 @@ export class Outbox {
       first.length += PREFIX_BYTES;
       this.pool.region.view.setUint32(first.offset, length, true);
     }
-    this.adopt(written, copied);
-    return true;
-  }
-
-  /** Slices for so many bytes: of the slot under way when they fit there, else of new ones. The first holds the prefix. */
-  private room(lengthBytes: number): ScatterGatherArray | undefined {
-    if (this.end - this.at < lengthBytes || this.array === undefined) {
-      return this.pool.allocArray(lengthBytes, this.sliceBytes);
-    }
-    this.pool.retain(this.slot);
-    const array = this.pool.array();
-    array.append(this.pool.slice(this.slot, this.at, lengthBytes));
-    return array;
-  }
-
-  private adopt(written: ScatterGatherArray, copied: number): void {
-    const own = this.prefixBytes + copied;
-    const { array } = this;
-    this.pendingBytes += written.lengthBytes;
-    if (array === undefined) {
-      this.beginSlot(written, own);
-      this.array = written;
-      return;
-    }
-    const first = written.segments[0]!;
-    const last = array.segments[array.count - 1]!;
-    let from = 0;
-    if (first.slot === this.slot && first.offset === this.at) {
-      this.at += own;
-      if (last.slot === first.slot && last.offset + last.length === first.offset) {
-        last.length += first.length;
-        first.release();
-        from = 1;
-      }
-    } else this.beginSlot(written, own);
-    for (let i = from; i < written.count; i++) array.append(written.segments[i]!);
-    // Its references have moved.
-    written.count = 0;
-    written.free();
   }
 
   /** The last slot that was written to has room for the next message. */
@@ -120,4 +132,11 @@ export class Outbox {
   drop(): void {
     this.take()?.free();
   }
+}
+
+/** Moves an array's slices, with their references, behind another's, and ends it. */
+function moveSlices(from: ScatterGatherArray, to: ScatterGatherArray): void {
+  for (let i = 0; i < from.count; i++) to.append(from.segments[i]!);
+  from.count = 0;
+  from.free();
 }
