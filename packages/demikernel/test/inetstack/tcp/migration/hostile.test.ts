@@ -138,6 +138,59 @@ test('a record is taken whole or not at all, and what is taken can be lived with
   assert.ok(taken > ITERATIONS / 100 && refused.size > 20);
 });
 
+test('a connection from a record that lies lives with its real client, or dies, and leaves nothing', t => {
+  let imported = 0;
+  for (let i = 0; i < ITERATIONS / 60; i++) {
+    const seed = SEED + i;
+    const random = new SeededRandom(seed);
+    const f = fleet({ seed, link: { lossRate: 0.05, reorderRate: 0.1, delayUs: 20 } });
+    const [from, to] = [f.backends[0]!, f.backends[1]!];
+    const { client, server } = connectTo(f, from);
+    const clientPushes = Array.from({ length: 3 }, () => f.client.push(client, new Uint8Array(2000))!);
+    const serverPush = from.peer.push(server, new Uint8Array(5000))!;
+    f.world.runFor(random.below(400));
+    if (!server.mayFreeze) continue;
+    const departing = leave(from, server);
+    const expected = expectAt(to, departing);
+    direct(f, to);
+    try {
+      const arriving = expected.import(mutate(departing.record, random));
+      imported++;
+      arriving.resume();
+      const queue = queueAt(to, arriving);
+      const operations = [to.peer.pop(queue), to.peer.pop(queue), to.peer.push(queue, new Uint8Array(3000))!];
+      f.world.runFor(random.below(300_000));
+      if (random.below(2) === 0) queue.shutdown(1);
+      f.world.runFor(random.below(300_000));
+      queue.abort();
+      for (const operation of operations) {
+        assert.equal(operation.state, 2, 'an operation is left behind');
+        operation.array?.free();
+        to.peer.finish(operation);
+      }
+      to.peer.close(queue);
+    } catch (error) {
+      if (!(error instanceof DemiError))
+        throw new Error(`FUZZ_SEED=${seed}: ${String(error)}`, { cause: error });
+      expected.abandon();
+    }
+    departing.discard();
+    from.peer.finish(serverPush);
+    client.abort();
+    for (const push of clientPushes) f.client.finish(push);
+    f.client.close(client);
+    from.peer.close(server);
+    f.world.runFor(100_000);
+    for (const { host } of [f.client, from.peer, to.peer]) {
+      assert.equal(host.stack.tcp.connectionCount, 0, `FUZZ_SEED=${seed}: a connection is left`);
+      assert.equal(host.usedSlots, 0, `FUZZ_SEED=${seed}: slots are left`);
+      assert.equal(host.runtime.operations.liveCount, 0, `FUZZ_SEED=${seed}: operations are left`);
+    }
+    f.world.close();
+  }
+  t.diagnostic(`${imported} imported`);
+});
+
 test('random bytes are no record', () => {
   const random = new SeededRandom(SEED);
   const f = fleet();
