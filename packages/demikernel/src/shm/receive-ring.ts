@@ -34,6 +34,8 @@ export interface ReceiveRingOptions {
   listener: ReturnListener;
   /** What the peer may send back to us. */
   sender: SendRing;
+  /** Of what is lent: it goes back to the peer by reference. Default the pool's (see `SlotPool`). */
+  copyThresholdBytes?: number;
 }
 
 /**
@@ -80,8 +82,7 @@ export class ReceiveRing implements SlotLender {
       headroomBytes: 0,
       lender: this,
       lentSlots: capacity,
-      // What one peer has lent reaches another by a copy (liboses/catmem): best made where it is going to lie.
-      copyThresholdBytes: Number.POSITIVE_INFINITY,
+      copyThresholdBytes: options.copyThresholdBytes,
       debug,
     });
     this.lent = 0;

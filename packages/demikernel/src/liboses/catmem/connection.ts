@@ -127,6 +127,7 @@ export class Connection implements Watched, ReturnListener {
       debug: host.debug,
       listener: this,
       sender: this.sender,
+      copyThresholdBytes: host.pool.copyThresholdBytes,
     });
     this.inbox = new Inbox(host, this.receiver, capacity, this.message);
     this.pops = new OperationList();
