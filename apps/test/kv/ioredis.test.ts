@@ -10,7 +10,7 @@ const SERVER = ['server', '--libos', 'catnap', '--bind'];
 
 describe('kv with ioredis', () => {
   for (const protocol of [2, 3] as const) {
-    test(`RESP${protocol}`, { timeout: 60_000 }, async () => {
+    test(`RESP${protocol}`, { timeout: 120_000 }, async () => {
       await withService('kv', [...SERVER, '127.0.0.1:0'], async (_service, port) => {
         const redis = new Redis({ port, protocol, host: '127.0.0.1', maxRetriesPerRequest: 0 });
         // Nobody listening would make a failure of the connection fail the process.
@@ -49,7 +49,7 @@ describe('kv with ioredis', () => {
       });
     });
 
-    test(`RESP${protocol}: pipelines, and many clients`, { timeout: 60_000 }, async () => {
+    test(`RESP${protocol}: pipelines, and many clients`, { timeout: 120_000 }, async () => {
       await withService('kv', [...SERVER, '127.0.0.1:0'], async (_service, port) => {
         const clients = Array.from(
           { length: 5 },
@@ -90,7 +90,7 @@ describe('kv with ioredis', () => {
   }
 
   test('a server that ends and comes back is found again, and what waited is answered', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const first = new Service('kv', [...SERVER, '127.0.0.1:0']);
     let second: Service | undefined;

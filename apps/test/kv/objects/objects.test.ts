@@ -59,7 +59,7 @@ async function converse(
 describe('objects between processes', () => {
   for (const { libos, socketType, protocols } of ROADS) {
     for (const protocol of protocols) {
-      test(`${protocol} over ${libos}, ${socketType}`, { timeout: 60_000 }, async t => {
+      test(`${protocol} over ${libos}, ${socketType}`, { timeout: 120_000 }, async t => {
         const os = await opened(t, libos);
         if (os === undefined) return;
         const args = [
@@ -76,14 +76,14 @@ describe('objects between processes', () => {
           await withService('kv', args, async (_service, port) => {
             // A datagram has no promise: one at a time, and none that would be cut up.
             const isDatagram = socketType === 'datagram';
-            const rounds = isDatagram ? 12 : 38;
+            const rounds = isDatagram ? 12 : 20;
             const all = [script('a', rounds), script('b', rounds)].map(requests =>
               requests.filter(({ values = [] }) => !isDatagram || values.every(value => value.length < 9000)),
             );
             await converse(os, port, protocol, all, 1, socketType);
             if (isDatagram) return;
             // What lies in the store by now must not be seen: other keys.
-            await converse(os, port, protocol, [script('c', 38), script('d', 38)], 64, socketType);
+            await converse(os, port, protocol, [script('c', 20), script('d', 20)], 64, socketType);
           });
         } finally {
           os.shutDown();
