@@ -23,6 +23,7 @@ describe('storage', () => {
       { libos: 'catcollar', directory: tmpdir(), segmentBytes: 1000 },
       { libos: 'memory', largestRecordBytes: 0 },
       { libos: 'catcollar', directory: '/dev/null/logs' },
+      { libos: 'cattree', device: 'nvme0' },
     ];
     for (const storage of bad) {
       await assert.rejects(open({ libos: 'catnap', storage: storage as { libos: 'memory' } }));
@@ -37,7 +38,22 @@ describe('storage', () => {
       libos: 'catcollar',
       directory: '/x',
     });
-    for (const flags of [{ storage: 'catcollar' }, { directory: '/x' }, { storage: 'catnap' }]) {
+    const nvme = { storage: 'cattree', nvme: '0000:00:07.0', 'nvme-namespace': '2' };
+    assert.deepEqual(openOptions(nvme).storage, {
+      libos: 'cattree',
+      device: '0000:00:07.0',
+      namespaceId: 2,
+    });
+    const bad = [
+      { storage: 'catcollar' },
+      { directory: '/x' },
+      { storage: 'catnap' },
+      { storage: 'cattree' },
+      { nvme: '0000:00:07.0' },
+      { storage: 'memory', 'nvme-namespace': '1' },
+      { ...nvme, directory: '/x' },
+    ];
+    for (const flags of bad) {
       assert.throws(() => openOptions(flags), { code: 'ERR_DEMI_OPTION' });
     }
   });
