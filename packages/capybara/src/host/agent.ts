@@ -14,8 +14,6 @@ import {
   departable,
   type Expected,
   expectConnection,
-  hasUntaken,
-  isReading,
   listenFor,
   onStranger,
   SipHash,
@@ -54,6 +52,7 @@ import { ArrivingState } from './arriving.ts';
 import { ControlSocket } from './control-socket.ts';
 import type { ArrivalHooks, MigratableHooks } from './hooks.ts';
 import { LeavingConnection } from './leaving.ts';
+import { Readiness } from './readiness.ts';
 import { Relearning } from './relearning.ts';
 import { Strangers } from './strangers.ts';
 
@@ -61,8 +60,6 @@ import { Strangers } from './strangers.ts';
 const REMEMBERED = 4096;
 /** For how long a PREPARE_ACK waits until the application has taken what it has popped. */
 const TAKING_US = 20_000;
-/** For how long until a reader of promises reads again: longer than a turn of Node's event loop takes. */
-const QUIET_US = 1_000;
 
 /** Randomness for identifiers. */
 export interface IdentifierSource {
@@ -414,26 +411,20 @@ export class MigrationAgent {
    */
   private mustWait(key: string, h: MigrationHeader): boolean {
     const migratable = this.departures.get(key)!;
-    const { qd } = migratable;
-    const host = this.os.libraryOs;
-    const quietUs = migratable.hooks.readByPromises === true ? QUIET_US : 0;
-    if (!this.isOpen(migratable) || isReading(host, qd)) return false;
-    if (quietUs === 0 && !hasUntaken(host, qd)) return false;
+    const readiness = new Readiness(this.os.libraryOs, migratable.qd, migratable.hooks);
+    if (!this.isOpen(migratable) || readiness.check()) return false;
     const later = Object.assign(new MigrationHeader(), h);
-    const sinceUs = this.nowUs;
-    const { deferred } = host.runtime;
+    const untilUs = this.nowUs + TAKING_US;
+    const { deferred } = this.os.libraryOs.runtime;
     const task = {
       runDeferred: (): void => {
         const { moving } = migratable;
         if (moving === undefined || this.departures.get(key) !== migratable) return;
-        const waitedUs = this.nowUs - sinceUs;
-        const untaken = hasUntaken(host, qd);
-        if (this.isOpen(migratable) && !isReading(host, qd) && waitedUs < (untaken ? TAKING_US : quietUs)) {
+        if (!this.isOpen(migratable) || readiness.check()) moving.migration.receive(later, this.nowUs);
+        else if (this.nowUs < untilUs) {
           deferred.schedule(task);
           return;
-        }
-        if (untaken) moving.migration.cancel(this.nowUs);
-        else moving.migration.receive(later, this.nowUs);
+        } else moving.migration.cancel(this.nowUs);
         this.arm(moving);
       },
     };

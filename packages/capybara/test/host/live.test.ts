@@ -2,10 +2,11 @@
 // checked, while its connection goes to and fro. MOVES=n for longer runs.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { configure } from '@demikernel/lab';
 import * as kernel from '@demikernel/native/kernel';
-import { coroutines, type Demikernel, open } from 'demikernel';
+import { Connection, coroutines, DemiError, type Demikernel, open, promises } from 'demikernel';
 import { MigrationAgent } from '../../src/host/agent.ts';
 import { Switch } from '../../src/switch/switch.ts';
 import * as T from '../switch/testbed.ts';
@@ -24,7 +25,9 @@ interface Backend {
   echoed: number;
 }
 
-async function makeBackend(bed: T.SwitchTestbed, id: number): Promise<Backend> {
+type Style = 'coroutines' | 'promises';
+
+async function makeBackend(bed: T.SwitchTestbed, id: number, style: Style): Promise<Backend> {
   const namespace = bed.backends[id]!;
   configure(namespace, netlink => {
     // The address is our stack's.
@@ -41,7 +44,6 @@ async function makeBackend(bed: T.SwitchTestbed, id: number): Promise<Backend> {
     selfCheck: false,
     onNotice: () => {},
   });
-  const co = coroutines(os);
   const listener = os.socket('stream');
   os.bind(listener, `${T.VIRTUAL_ADDRESS}:${PORT}`);
   os.listen(listener);
@@ -55,6 +57,14 @@ async function makeBackend(bed: T.SwitchTestbed, id: number): Promise<Backend> {
     fleetKey: new Uint8Array(32).fill(1),
   });
   const backend: Backend = { os, agent, echoed: 0 };
+  if (style === 'coroutines') serveByCoroutines(backend, listener);
+  else serveByPromises(backend, listener);
+  return backend;
+}
+
+function serveByCoroutines(backend: Backend, listener: number): void {
+  const { agent, os } = backend;
+  const co = coroutines(os);
   const echo = (qd: number): void => {
     agent.migratable(qd, { save: () => new Uint8Array(0) });
     co.spawn(function* () {
@@ -80,18 +90,53 @@ async function makeBackend(bed: T.SwitchTestbed, id: number): Promise<Backend> {
     }
   });
   agent.serve(listener, { arrived: ({ qd }) => echo(qd) });
-  return backend;
+}
+
+function serveByPromises(backend: Backend, listener: number): void {
+  const { agent, os } = backend;
+  const p = promises(os);
+  const echo = async (connection: Connection): Promise<void> => {
+    let busy = false;
+    agent.migratable(connection.qd, {
+      readByPromises: true,
+      mayLeave: () => !busy,
+      save: () => new Uint8Array(0),
+    });
+    try {
+      for (;;) {
+        const array = await connection.read();
+        if (array === undefined) break;
+        busy = true;
+        backend.echoed += array.lengthBytes;
+        await connection.write(array);
+        array.free();
+        busy = false;
+      }
+    } catch (error) {
+      if (!(error instanceof DemiError)) throw error; // the connection has left
+    }
+    agent.forget(connection.qd);
+    connection.close();
+  };
+  const accept = async (): Promise<void> => {
+    for (;;) {
+      const { acceptedQd } = await p.accept(listener);
+      echo(new Connection(p, acceptedQd)).catch(() => {});
+    }
+  };
+  accept().catch(() => {}); // until the library OS is closed
+  agent.serve(listener, { arrived: ({ qd }) => void echo(new Connection(p, qd)).catch(() => {}) });
 }
 
 function byteAt(place: number): number {
   return Math.imul(place + 1, 0x9e3779b1) >>> 24;
 }
 
-test('a live connection of the kernel moves between two stacks', { skip, timeout: 110_000 }, async t => {
+async function run(style: Style, t: TestContext): Promise<void> {
   const bed = new T.SwitchTestbed(2, { ownPrograms: true });
   const closing: (() => void)[] = [() => bed.close()];
   try {
-    const backends = [await makeBackend(bed, 0), await makeBackend(bed, 1)];
+    const backends = [await makeBackend(bed, 0, style), await makeBackend(bed, 1, style)];
     for (const { os } of backends) closing.push(() => os.shutDown());
     const balancer = kernel.runInNamespace(
       bed.switch,
@@ -119,8 +164,9 @@ test('a live connection of the kernel moves between two stacks', { skip, timeout
         address: ownAddress(id),
       });
     }
-    const turn = (): void => {
-      for (const { os } of backends) os.poll();
+    const turn = async (): Promise<void> => {
+      if (style === 'promises') await setImmediate();
+      else for (const { os } of backends) os.poll();
     };
     const fd = kernel.runInNamespace(bed.client, () => kernel.openSocket(kernel.AF_INET, kernel.SOCK_STREAM));
     closing.push(() => kernel.closeDescriptor(fd));
@@ -138,7 +184,7 @@ test('a live connection of the kernel moves between two stacks', { skip, timeout
     const times: number[] = [];
     while (times.length < MOVES || received < sent) {
       assert.ok(Date.now() < limitMs, `${times.length} moves, ${sent} sent, ${received} back`);
-      turn();
+      await turn();
       assert.equal(kernel.socketError(fd), 0, 'the client was reset');
       if (times.length < MOVES && sent - received < 30_000) {
         const length = 1 + (sent % 3000);
@@ -175,4 +221,12 @@ test('a live connection of the kernel moves between two stacks', { skip, timeout
   } finally {
     for (const close of closing.reverse()) close();
   }
-});
+}
+
+for (const style of ['coroutines', 'promises'] as const) {
+  test(
+    `a live connection of the kernel moves between two stacks, served by ${style}`,
+    { skip, timeout: 110_000 },
+    t => run(style, t),
+  );
+}
