@@ -3,29 +3,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Demikernel } from 'demikernel';
-import { openSimulated, SeededRandom } from 'demikernel/simulator';
-import { type SimulatedHost, SimulatedWorld } from 'demikernel/stack';
-import { type AgentOptions, MigrationAgent } from '../../src/host/agent.ts';
+import { SeededRandom } from 'demikernel/simulator';
+import { SimulatedWorld } from 'demikernel/stack';
+import type { AgentOptions } from '../../src/host/agent.ts';
 import type { ArrivalHooks, MigratableHooks } from '../../src/host/hooks.ts';
 import { MIGRATION_PORT } from '../../src/tcpmig/header.ts';
-import { keyOf, SwitchOnWire } from '../tcpmig/switch-on-wire.ts';
+import {
+  configure,
+  FLEET_KEY,
+  openBackend,
+  openClient,
+  openSwitch,
+  type SimulatedBackend,
+  VIRTUAL,
+} from '../tcpmig/simulated-fleet.ts';
+import { keyOf, type SwitchOnWire } from '../tcpmig/switch-on-wire.ts';
 
-const VIRTUAL = 0x0a000064;
-const SWITCH = 0x0a0000fe;
 const TIMING = { transferUs: 20_000, expectUs: 40_000 };
-
-interface Backend {
-  os: Demikernel;
-  host: SimulatedHost;
-  agent: MigrationAgent;
-  listener: number;
-}
 
 class Pair {
   readonly world = new SimulatedWorld({ seed: 3, link: { delayUs: 5 } });
   readonly switch: SwitchOnWire;
-  readonly from: Backend;
-  readonly to: Backend;
+  readonly from: SimulatedBackend;
+  readonly to: SimulatedBackend;
   readonly client: Demikernel;
   readonly clientQd: number;
   readonly qd: number;
@@ -33,43 +33,21 @@ class Pair {
   reason = -1;
 
   /** @param otherKey the fleet key of the second backend, when it is not of the fleet */
-  constructor(options: Partial<AgentOptions> = {}, otherKey: Uint8Array = keyOf(2, 32)) {
-    const headerKey = keyOf(1, 16);
-    this.switch = new SwitchOnWire(this.world, {
-      virtualAddress: VIRTUAL,
-      virtualPort: 80,
-      address: SWITCH,
-      headerKey,
-    });
-    const make = (id: number): Backend => {
-      const os = openSimulated(this.world, `10.0.0.${10 + id}/24`, { virtualAddresses: [VIRTUAL] });
-      const host = this.world.hosts.at(-1)!;
-      host.stack.arp.addPermanent(SWITCH, this.switch.backendMac);
-      const listener = os.socket('stream');
-      os.bind(listener, '10.0.0.100:80');
-      os.listen(listener);
-      const agent = new MigrationAgent({
-        os,
-        self: id,
-        address: host.address,
-        switchAddress: SWITCH,
-        headerKey,
-        fleetKey: id === 0 ? keyOf(2, 32) : otherKey,
+  constructor(options: Partial<AgentOptions> = {}, otherKey: Uint8Array = FLEET_KEY) {
+    this.switch = openSwitch(this.world);
+    const backends = [0, 1].map(id =>
+      openBackend(this.world, this.switch, id, {
+        fleetKey: id === 0 ? FLEET_KEY : otherKey,
         timing: TIMING,
         random: new SeededRandom(id + 1),
         ...options,
-      });
-      return { os, host, agent, listener };
-    };
-    const backends = [make(0), make(1)];
-    this.switch.configure(
-      backends.map(({ host }, id) => ({ id, macAddress: host.device.macAddress, address: host.address })),
+      }),
     );
-    this.client = openSimulated(this.world, '10.0.0.1/24');
-    this.world.hosts.at(-1)!.stack.arp.addPermanent(VIRTUAL, this.switch.clientMac);
+    configure(this.switch, backends);
+    this.client = openClient(this.world, this.switch).os;
     this.clientQd = this.client.socket('stream');
     const accepts = backends.map(({ os, listener }) => os.accept(listener));
-    const connected = this.client.connect(this.clientQd, '10.0.0.100:80');
+    const connected = this.client.connect(this.clientQd, VIRTUAL);
     assert.equal(this.client.wait(connected)!.errno, 0);
     this.world.runFor(1000);
     const at = backends[0]!.os.isComplete(accepts[0]!) ? 0 : 1;
@@ -102,7 +80,7 @@ class Pair {
   }
 
   /** Whether the connection works where it is. */
-  works(at: Backend, qd: number): void {
+  works(at: SimulatedBackend, qd: number): void {
     const pop = at.os.pop(qd);
     this.client.wait(this.client.push(this.clientQd, Buffer.from('hello')));
     const { array, errno } = at.os.wait(pop)!;

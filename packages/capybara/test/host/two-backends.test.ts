@@ -4,19 +4,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Coroutines, coroutines, type Demikernel } from 'demikernel';
-import { openSimulated } from 'demikernel/simulator';
 import { SimulatedWorld } from 'demikernel/stack';
-import { MigrationAgent } from '../../src/host/agent.ts';
-import { keyOf, SwitchOnWire } from '../tcpmig/switch-on-wire.ts';
+import {
+  configure,
+  openBackend,
+  openClient,
+  openSwitch,
+  type SimulatedBackend,
+  VIRTUAL,
+} from '../tcpmig/simulated-fleet.ts';
 
-const VIRTUAL = 0x0a000064;
-const SWITCH = 0x0a0000fe;
-
-interface Backend {
-  os: Demikernel;
+interface Backend extends SimulatedBackend {
   co: Coroutines;
-  agent: MigrationAgent;
-  listener: number;
   /** Lines that this backend has answered. */
   answered: number;
 }
@@ -31,44 +30,20 @@ interface Session {
 
 class Fleet {
   readonly world: SimulatedWorld;
-  readonly switch: SwitchOnWire;
   readonly backends: Backend[];
   readonly client: Demikernel;
 
   constructor() {
     this.world = new SimulatedWorld({ seed: 1, link: { delayUs: 5 } });
-    const headerKey = keyOf(1, 16);
-    this.switch = new SwitchOnWire(this.world, {
-      virtualAddress: VIRTUAL,
-      virtualPort: 80,
-      address: SWITCH,
-      headerKey,
-    });
-    const hosts: { id: number; macAddress: Uint8Array; address: number }[] = [];
+    const balancer = openSwitch(this.world);
     this.backends = [0, 1].map(id => {
-      const os = openSimulated(this.world, `10.0.0.${10 + id}/24`, { virtualAddresses: [VIRTUAL] });
-      const { address, device, stack } = this.world.hosts.at(-1)!;
-      stack.arp.addPermanent(SWITCH, this.switch.backendMac);
-      hosts.push({ id, macAddress: device.macAddress, address });
-      const listener = os.socket('stream');
-      os.bind(listener, '10.0.0.100:80');
-      os.listen(listener);
-      const agent = new MigrationAgent({
-        os,
-        self: id,
-        address,
-        switchAddress: SWITCH,
-        addressOf: backend => hosts[backend]?.address,
-        headerKey,
-        fleetKey: keyOf(2, 32),
-      });
-      const backend: Backend = { os, co: coroutines(os), agent, listener, answered: 0 };
+      const opened = openBackend(this.world, balancer, id);
+      const backend: Backend = { ...opened, co: coroutines(opened.os), answered: 0 };
       serve(backend);
       return backend;
     });
-    this.switch.configure(hosts);
-    this.client = openSimulated(this.world, '10.0.0.1/24');
-    this.world.hosts.at(-1)!.stack.arp.addPermanent(VIRTUAL, this.switch.clientMac);
+    configure(balancer, this.backends);
+    this.client = openClient(this.world, balancer).os;
   }
 
   /** The backend that has the connection. */
@@ -124,7 +99,7 @@ test('a service of coroutines: its connection moves at every byte of a line', ()
   const f = new Fleet();
   const { client, world } = f;
   const qd = client.socket('stream');
-  assert.equal(client.wait(client.connect(qd, '10.0.0.100:80'))!.errno, 0);
+  assert.equal(client.wait(client.connect(qd, VIRTUAL))!.errno, 0);
   let text = '';
   let expected = '';
   let letters = 0;
@@ -169,11 +144,10 @@ test('a service of coroutines: its connection moves at every byte of a line', ()
   }
   client.close(qd);
   world.runFor(40_000_000);
-  for (const { os, agent, listener } of f.backends) {
+  for (const { os, agent, host, listener } of f.backends) {
     agent.close();
     os.close(listener);
     world.runFor(1000);
-    const host = world.hosts.find(({ libos }) => libos === os.libraryOs)!;
     assert.equal(host.usedSlots, 0);
     assert.equal(os.libraryOs.runtime.queues.liveCount, 0);
     assert.equal(os.libraryOs.runtime.operations.liveCount, 0);

@@ -2,17 +2,25 @@
 // checked, and somebody who watches that never two backends speak for one connection.
 
 import { type Demikernel, ECANCELED, ECONNRESET, type QueueToken, SHUT_WR } from 'demikernel';
-import { openSimulated, type SeededRandom } from 'demikernel/simulator';
-import { type LinkOptions, type SimulatedHost, SimulatedWorld } from 'demikernel/stack';
-import { MigrationAgent } from '../../src/host/agent.ts';
+import type { SeededRandom } from 'demikernel/simulator';
+import {
+  type LinkOptions,
+  type SimulatedHost,
+  type SimulatedHostOptions,
+  SimulatedWorld,
+} from 'demikernel/stack';
 import { type FlowName, flowKey } from '../../src/tcpmig/flow.ts';
 import type { MigrationTiming } from '../../src/tcpmig/timing.ts';
-import { keyOf, SwitchOnWire } from './switch-on-wire.ts';
-
-const VIRTUAL = '10.0.0.100';
-const VIRTUAL_ADDRESS = 0x0a000064;
-const SWITCH_ADDRESS = 0x0a0000fe;
-const PORT = 80;
+import {
+  configure,
+  openBackend,
+  openClient,
+  openSwitch,
+  type SimulatedBackend,
+  VIRTUAL,
+  VIRTUAL_ADDRESS,
+} from './simulated-fleet.ts';
+import type { SwitchOnWire } from './switch-on-wire.ts';
 
 export interface FleetOptions {
   seed: number;
@@ -153,12 +161,7 @@ export class StreamEnd {
   }
 }
 
-export interface FleetBackend {
-  id: number;
-  os: Demikernel;
-  host: SimulatedHost;
-  agent: MigrationAgent;
-  listener: number;
+export interface FleetBackend extends SimulatedBackend {
   accept: QueueToken;
   ends: Set<StreamEnd>;
   alive: boolean;
@@ -196,13 +199,7 @@ export class MovingFleet {
     this.violation = undefined;
     this.resets = 0;
     this.lostCopies = 0;
-    const headerKey = keyOf(1, 16);
-    this.switch = new SwitchOnWire(this.world, {
-      virtualAddress: VIRTUAL_ADDRESS,
-      virtualPort: PORT,
-      address: SWITCH_ADDRESS,
-      headerKey,
-    });
+    this.switch = openSwitch(this.world);
     const common = {
       slots: 512,
       operations: 128,
@@ -217,25 +214,9 @@ export class MovingFleet {
       },
     };
     this.backends = [];
-    for (let id = 0; id < options.backends; id++) {
-      const os = openSimulated(this.world, `10.0.0.${10 + id}/24`, {
-        ...common,
-        virtualAddresses: [VIRTUAL_ADDRESS],
-      });
-      const host = this.world.hosts.at(-1)!;
-      host.stack.arp.addPermanent(SWITCH_ADDRESS, this.switch.backendMac);
-      this.backends.push(this.makeBackend(id, os, host, headerKey));
-    }
-    this.switch.configure(
-      this.backends.map(({ id, host }) => ({
-        id,
-        macAddress: host.device.macAddress,
-        address: host.address,
-      })),
-    );
-    const os = openSimulated(this.world, '10.0.0.1/24', common);
-    const host = this.world.hosts.at(-1)!;
-    host.stack.arp.addPermanent(VIRTUAL_ADDRESS, this.switch.clientMac);
+    for (let id = 0; id < options.backends; id++) this.backends.push(this.makeBackend(id, common));
+    configure(this.switch, this.backends);
+    const { os, host } = openClient(this.world, this.switch, common);
     for (const backend of this.backends) {
       backend.host.stack.arp.addPermanent(host.address, host.device.macAddress);
       for (const other of this.backends) {
@@ -248,32 +229,20 @@ export class MovingFleet {
     os.setsockopt(qd, 'keepAliveIdleUs', 500_000);
     os.setsockopt(qd, 'keepAliveIntervalUs', 100_000);
     os.setsockopt(qd, 'keepAlive', true);
-    this.client = { os, host, end: undefined, connect: os.connect(qd, `${VIRTUAL}:${PORT}`), qd };
+    this.client = { os, host, end: undefined, connect: os.connect(qd, VIRTUAL), qd };
     host.afterPoll = () => this.turnClient();
   }
 
-  private makeBackend(id: number, os: Demikernel, host: SimulatedHost, headerKey: Uint8Array): FleetBackend {
-    const listener = os.socket('stream');
-    os.bind(listener, `${VIRTUAL}:${PORT}`);
-    os.listen(listener);
-    const agent = new MigrationAgent({
-      os,
-      self: id,
-      address: host.address,
-      switchAddress: SWITCH_ADDRESS,
-      addressOf: backend => this.backends[backend]?.host.address,
-      isDown: backend => this.switch.isDown(backend),
-      headerKey,
-      fleetKey: keyOf(2, 32),
+  private makeBackend(id: number, hostOptions: SimulatedHostOptions): FleetBackend {
+    const agentOptions = {
+      isDown: (backend: number) => this.switch.isDown(backend),
       random: this.random,
       timing: this.options.timing,
-    });
+    };
+    const opened = openBackend(this.world, this.switch, id, agentOptions, hostOptions);
+    const { agent, host, listener, os } = opened;
     const backend: FleetBackend = {
-      id,
-      os,
-      host,
-      agent,
-      listener,
+      ...opened,
       accept: os.accept(listener),
       ends: new Set(),
       alive: true,
