@@ -85,6 +85,11 @@ export class Routing implements TimerOwner {
     this.mtuTimer = new Timer(this, 0);
   }
 
+  /** Routes on which a smaller packet size has been reported: they are forgotten by a timer of their own. */
+  get loweredCount(): number {
+    return this.lowered.size;
+  }
+
   /** Whether an address is a broadcast address of our link. */
   isBroadcast(address: number): boolean {
     return address === LIMITED_BROADCAST || (address === this.directedBroadcast && address !== 0);
