@@ -43,6 +43,7 @@ test('whoever sees the word read-only can wake, a thread and a ring', { skip }, 
     { eval: true, workerData: { fd, entry: new URL('../src/kernel/index.js', import.meta.url).href } },
   );
   const answer = once(worker, 'message');
+  const exit = once(worker, 'exit');
   let woken = 0;
   for (let tries = 0; woken === 0 && tries < 5000; tries++) {
     woken = futexWake(seen.addressNumber, 1);
@@ -50,7 +51,7 @@ test('whoever sees the word read-only can wake, a thread and a ring', { skip }, 
   }
   assert.equal(woken, 1);
   assert.equal((await answer)[0], 0);
-  await once(worker, 'exit');
+  await exit;
 
   const own = mapDescriptor({ fd, lengthBytes: PAGE_BYTES });
   let ring: IoUring;
