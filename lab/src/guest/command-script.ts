@@ -13,7 +13,7 @@ export function commandLine(words: readonly string[]): string {
 }
 
 /** Variables of the host that would mislead in the guest. */
-const HOST_ONLY = /^(npm_|_$|PWD$|OLDPWD$|SHLVL$)/;
+const HOST_ONLY = /^(npm_|_$|PWD$|OLDPWD$|SHLVL$|NODE_TEST_CONTEXT$)/;
 
 /** The script's text. Commands see `DEMIKERNEL_GUEST=1`. */
 export function commandScript(command: string, folder: string, environment: NodeJS.ProcessEnv): string {

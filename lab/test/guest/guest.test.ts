@@ -161,8 +161,11 @@ async function report(t: TestContext, outcome: FileOutcome): Promise<void> {
       if (record.outcome !== 'pass') leaf.skip(record.reason || record.outcome);
     });
   }
+  // What a test measures in there it prints.
+  for (const line of outcome.output.split('\n')) if (line !== '') t.diagnostic(line);
   t.diagnostic(`${(outcome.durationMs / 1000).toFixed(1)} s in the guest`);
   assert.equal(outcome.trouble, '', outcome.output);
+  assert.ok(outcome.records.length > 0, 'no test was run');
 }
 
 /** A guest of its own process, as soon as QEMU runs. */

@@ -110,7 +110,7 @@ test('errors are results, and the error log has them', async () => {
   await real.giveBack();
 });
 
-test('random reads: 32 at once are at least 3 times as many as one at a time', async t => {
+test('random reads: 32 at once are at least 3 times as many as one at a time', async () => {
   const real = new RealController();
   const random = new SeededRandom(8);
   const memory = real.door.makeMemory(32 * 4096);
@@ -143,10 +143,9 @@ test('random reads: 32 at once are at least 3 times as many as one at a time', a
   }
   ratios.sort((a, b) => a - b);
   const [one, many] = rates[2]!.map(rate => Math.round(rate * 1e6));
-  t.diagnostic(
-    `one at a time ${one}/s, 32 at once ${many}/s; ratios ${ratios.map(r => r.toFixed(1)).join(' ')}`,
-  );
-  assert.ok(ratios[2]! >= 3, `ratios ${ratios.map(ratio => ratio.toFixed(2)).join(' ')}`);
+  const list = ratios.map(ratio => ratio.toFixed(1)).join(' ');
+  process.stdout.write(`random reads: one at a time ${one}/s, 32 at once ${many}/s; ratios ${list}\n`);
+  assert.ok(ratios[2]! >= 3, `ratios ${list}`);
   await real.giveBack();
 });
 
