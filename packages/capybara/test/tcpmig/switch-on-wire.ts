@@ -14,6 +14,7 @@ import {
   AT_VIRTUAL_ADDRESS,
   AT_VIRTUAL_PORT,
   MIGRATION_PORT,
+  RELEARN,
 } from '../../src/tcpmig/header.ts';
 
 const GEOMETRY = { buckets: 16, cpus: 1 };
@@ -168,7 +169,9 @@ export class SwitchOnWire {
     let fate: MessageFate = 'pass';
     if (isMessage && flow !== undefined)
       fate = this.onMessage?.(view.getUint8(offset + MESSAGE + AT_STAGE), flow) ?? 'pass';
-    if (isMessage && this.overheard.length < MAX_OVERHEARD) {
+    // A RELEARN carries nothing that tells one restart of the switch from another: docs/capybara-protocol.md says what follows.
+    const isRelearn = isMessage && view.getUint8(offset + MESSAGE + AT_STAGE) === RELEARN;
+    if (isMessage && !isRelearn && this.overheard.length < MAX_OVERHEARD) {
       this.overheard.push(bytes.slice(offset, offset + length));
     }
     if (fate === 'drop') {
