@@ -10,8 +10,8 @@ import { getHeapSpaceStatistics } from 'node:v8';
 export const ALLOCATION_FLAGS: readonly string[] = [
   '--single-threaded',
   '--expose-gc',
-  '--min-semi-space-size=128',
-  '--max-semi-space-size=128',
+  '--min-semi-space-size=512',
+  '--max-semi-space-size=512',
 ];
 
 /** Readings of one kind of work. Fewer than half of them may be off: by code that is compiled or thrown away meanwhile. */

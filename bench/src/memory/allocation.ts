@@ -1,5 +1,6 @@
 // Bytes allocated per echo on Catmem: both ends in one thread, everything through PDPIX.
 
+import { collectGarbage } from '@demikernel/lab';
 import { open } from 'demikernel';
 import { CollectionCounter, PLANTED_EVERY, PlantedPath, readAllocation } from '../stack/allocation.ts';
 import { BlockTimer, type StackPath } from '../stack/path.ts';
@@ -9,8 +10,6 @@ const SIZE_BYTES = 64;
 const ADDRESS = '127.0.0.1:0';
 /** V8 compiles some of it once more after hundreds of thousands of echoes. */
 const WARM_UP = 600_000;
-/** Readings with and without the planted object, by turns; the median of each counts. */
-const TURNS = 3;
 
 /** Echoes between two library OSes. */
 class EchoPath implements StackPath {
@@ -70,26 +69,16 @@ export async function measureAllocation(echoes: number): Promise<Allocation> {
   const untimed = new BlockTimer(0);
   planted.run(WARM_UP, untimed);
   const counter = new CollectionCounter();
-  const plain: number[] = [];
-  const withPlanted: number[] = [];
-  let collections = 0;
-  for (let turn = 0; turn < TURNS; turn++) {
-    const reading = await readAllocation(path, echoes, counter);
-    plain.push(reading.bytesPerPacket);
-    collections += reading.collections;
-    const count = Math.ceil(echoes / PLANTED_EVERY) * PLANTED_EVERY;
-    withPlanted.push((await readAllocation(planted, count, counter)).bytesPerPacket);
-  }
+  // A collection that set-up has begun ends here, and not while something is measured.
+  collectGarbage();
+  await counter.settle();
+  const before = counter.count;
+  const bytesPerEcho = readAllocation(path, echoes);
+  const plantedBytesPerEcho = readAllocation(planted, Math.ceil(echoes / PLANTED_EVERY) * PLANTED_EVERY);
+  await counter.settle();
+  const collections = counter.count - before;
   counter.close();
   os.shutDown();
   server.shutDown();
-  return {
-    bytesPerEcho: median(plain),
-    plantedBytesPerEcho: median(withPlanted),
-    collections,
-  };
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
+  return { bytesPerEcho, plantedBytesPerEcho, collections };
 }

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ALLOCATION_FLAGS } from '@demikernel/lab';
 import type { Benchmark, RunOptions } from '../benchmark.ts';
 import { processors } from '../echo/place.ts';
 import { processCpuUs } from '../processor-time.ts';
 import { type Column, figure, type Row, ratio, rounded, word } from '../rows.ts';
-import { ALLOCATION_NODE_ARGS } from '../stack/allocation.ts';
 import { PinnedProcess } from '../testbed/pinned-process.ts';
 import type { Allocation } from './allocation.ts';
 import type { Figures, Task } from './peer.ts';
@@ -201,8 +201,7 @@ async function allocationRow(echoes: number): Promise<Row> {
     name: 'allocation',
     script: CHILD,
     args: ['allocate', String(echoes)],
-    // Compiled code comes when it is due, not when another thread has had time on a busy machine.
-    nodeArgs: [...ALLOCATION_NODE_ARGS, '--no-concurrent-recompilation'],
+    nodeArgs: ALLOCATION_FLAGS,
     processor: processors().client,
   });
   try {

@@ -1,16 +1,8 @@
-// Bytes allocated per packet: the slope between N and 2N packets in a process whose young generation is so large that no
-// collection comes between. What a reading itself allocates cancels out; a planted allocation shows that it would be seen.
+// Bytes allocated per packet of a path, beside a planted allocation that the reading must find. How bytes are read is lab's.
 
 import { constants, PerformanceObserver } from 'node:perf_hooks';
-import { getHeapSpaceStatistics } from 'node:v8';
+import { bytesPerOperation } from '@demikernel/lab';
 import { BlockTimer, type StackPath } from './path.ts';
-
-/** What the process that measures must be started with. */
-export const ALLOCATION_NODE_ARGS = [
-  '--expose-gc',
-  '--min-semi-space-size=512',
-  '--max-semi-space-size=512',
-] as const;
 
 /** Counts collections of this process, the forced ones not. */
 export class CollectionCounter {
@@ -40,54 +32,13 @@ export class CollectionCounter {
   }
 }
 
-function usedBytes(): number {
-  let used = 0;
-  for (const space of getHeapSpaceStatistics()) used += space.space_used_size;
-  return used;
-}
-
-/** Collects all there is to collect, in a process started with `--expose-gc`. */
-export function collect(): void {
-  (globalThis as { gc?: () => void }).gc?.();
-}
-
-export interface AllocationReading {
-  bytesPerPacket: number;
-  /** Collections in between: the reading is worthless unless 0. */
-  collections: number;
-}
-
 const UNTIMED: BlockTimer = new BlockTimer(0);
 
-/** Readings per path: one in which V8 compiles something is an outlier, and the median passes over it. */
-const READINGS = 3;
-
-/** Measures a path that has run often enough to be optimised. */
-export async function readAllocation(
-  path: StackPath,
-  packets: number,
-  collections: CollectionCounter,
-): Promise<AllocationReading> {
-  await collections.settle();
-  const before = collections.count;
-  const slopes: number[] = [];
-  for (let reading = 0; reading < READINGS; reading++) {
-    const once = allocatedBy(path, packets);
-    const twice = allocatedBy(path, 2 * packets);
-    slopes.push((twice.bytes - once.bytes) / (twice.packets - once.packets));
-  }
-  await collections.settle();
-  return {
-    bytesPerPacket: slopes.sort((a, b) => a - b)[READINGS >> 1]!,
-    collections: collections.count - before,
-  };
-}
-
-function allocatedBy(path: StackPath, packets: number): { bytes: number; packets: number } {
-  collect();
-  const before = usedBytes();
-  const done = path.run(packets, UNTIMED);
-  return { bytes: usedBytes() - before, packets: done };
+/** Bytes that a path allocates per packet. It must have run often enough to be optimised. */
+export function readAllocation(path: StackPath, packets: number): number {
+  return bytesPerOperation(packets, count => {
+    if (count > 0) path.run(count, UNTIMED);
+  });
 }
 
 /** Bytes of the object that {@link PlantedPath} allocates: a header of three words and two fields. */

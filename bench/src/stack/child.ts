@@ -2,9 +2,10 @@
 // generation. `collections`: garbage collections during many packets. Prints one JSON object.
 
 import { writeSync } from 'node:fs';
+import { collectGarbage } from '@demikernel/lab';
 import type { Row } from '../rows.ts';
 import { rounded } from '../rows.ts';
-import { CollectionCounter, collect, PlantedPath, readAllocation } from './allocation.ts';
+import { CollectionCounter, PlantedPath, readAllocation } from './allocation.ts';
 import { BlockTimer, type StackPath } from './path.ts';
 import { ParsePath, ReceivePath } from './receive-path.ts';
 import { EchoPath, TwoStacksPath, WirePath } from './wire-paths.ts';
@@ -75,12 +76,11 @@ async function allocate(paths: readonly StackPath[], packets: number): Promise<R
     .map(path => new PlantedPath(path));
   pollute(planted, packets);
   for (const path of [...measured, ...planted]) {
-    const reading = await readAllocation(path, packets, counter);
-    rows.push({
-      ...rowOf(path),
-      bytesPerPacket: Math.round(reading.bytesPerPacket * 1e5) / 1e5,
-      collectionsWhileReading: reading.collections,
-    });
+    await counter.settle();
+    const before = counter.count;
+    const bytesPerPacket = Math.round(readAllocation(path, packets) * 1e5) / 1e5;
+    await counter.settle();
+    rows.push({ ...rowOf(path), bytesPerPacket, collectionsWhileReading: counter.count - before });
   }
   counter.close();
   return rows;
@@ -93,7 +93,7 @@ async function countCollections(paths: readonly StackPath[], packets: number): P
   for (const path of paths) {
     if (path.path !== 'receive' || path.sizeBytes !== SMALL_BYTES) continue;
     // What the warm-up has left behind is not this run's.
-    collect();
+    collectGarbage();
     await counter.settle();
     const before = counter.count;
     const done = path.run(packets, untimed);

@@ -1,11 +1,12 @@
 // `bench -- stack`: what a packet costs in the stack alone, in time and in garbage, beside bare header parsing.
 
 import { fileURLToPath } from 'node:url';
+import { ALLOCATION_FLAGS } from '@demikernel/lab';
 import type { Benchmark, RunOptions } from '../benchmark.ts';
 import { processors } from '../echo/place.ts';
 import { type Column, figure, type Row, ratio, word } from '../rows.ts';
 import { PinnedProcess } from '../testbed/pinned-process.ts';
-import { ALLOCATION_NODE_ARGS, PLANTED_BYTES, PLANTED_EVERY } from './allocation.ts';
+import { PLANTED_BYTES, PLANTED_EVERY } from './allocation.ts';
 import type { StackAnswer } from './child.ts';
 import { HEADER_PARSING } from './header-parser.ts';
 
@@ -47,7 +48,7 @@ export const stack: Benchmark = {
     "echo: push, pop, push, pop through PDPIX between two hosts; 'ns/packet' is per echo, the wire's copies included, beside",
     "the paper's library-OS time. device: the wire alone.",
     `parse: bare header parsing: ${HEADER_PARSING}.`,
-    `B/packet: slope between N and 2N packets, fixed young generation, no collection between; planted: the same with ${PLANTED_BYTES} B`,
+    `B/packet: median of nine runs in a fixed young generation, no collection between; planted: the same with ${PLANTED_BYTES} B`,
     `per ${PLANTED_EVERY} packets added, so ${PLANTED_BYTES / PLANTED_EVERY} more. GCs: collections during so many packets, default heap.`,
   ],
 };
@@ -58,7 +59,7 @@ async function run(options: RunOptions): Promise<Row[]> {
   options.progress('time per packet');
   const rows = await inChild('time', budget.timePackets, warmUp, []);
   options.progress('bytes per packet');
-  const allocation = await inChild('allocate', budget.allocationPackets, warmUp, ALLOCATION_NODE_ARGS);
+  const allocation = await inChild('allocate', budget.allocationPackets, warmUp, ALLOCATION_FLAGS);
   options.progress(`collections during ${budget.collectionPackets} packets`);
   const collections = await inChild('collections', budget.collectionPackets, warmUp, ['--expose-gc']);
   for (const figures of [...allocation, ...collections]) {

@@ -1,7 +1,7 @@
 // Measures the doors of the data path: nanoseconds, as a ratio to a trivial native call, and bytes allocated per
 // operation. Not a test by itself; allocation.test.ts runs it.
 //
-//   node --single-threaded --expose-gc --min-semi-space-size=128 --max-semi-space-size=128 dist/test/measure-doors.js [--json] [rounds]
+//   node --single-threaded --expose-gc --min-semi-space-size=512 --max-semi-space-size=512 dist/test/measure-doors.js [--json] [rounds]
 
 import { bytesPerOperation } from '@demikernel/lab';
 import { Clock } from '../src/kernel/clock.ts';

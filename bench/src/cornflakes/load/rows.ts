@@ -165,7 +165,8 @@ function rowOf({ best, pair, refused, saturated }: Measured, options: LoadOption
     refusedReplies: refused,
   };
   const most = middle(saturated);
-  if (most !== undefined) {
+  // On a machine that has no time for us at all, nothing may have come back: there is nothing to divide by.
+  if (most !== undefined && most.replies > 0) {
     row['saturatedPerSecond'] = Math.round(most.achievedPerSecond);
     row['saturatedServerCpuUsPerRequest'] = rounded(most.serverCpuUs / most.replies);
     row['saturatedCpuUsPerRequest'] = rounded(most.machineCpuUs / most.replies);
@@ -174,7 +175,7 @@ function rowOf({ best, pair, refused, saturated }: Measured, options: LoadOption
   }
   const point = middle(best);
   // No point within the bound: there is nothing to say.
-  if (point === undefined) return row;
+  if (point === undefined || point.replies === 0) return row;
   return {
     ...row,
     requestsPerSecond: Math.round(point.achievedPerSecond),
