@@ -1,7 +1,7 @@
 // Run in a process of its own by allocation.test.ts: prints the heap bytes that a command allocates, parsing, store and
-// reply included: the slope between N and 2N commands with no collection in between, beside a planted allocation.
+// reply included, beside a planted allocation.
 
-import { getHeapSpaceStatistics } from 'node:v8';
+import { bytesPerOperation } from '@demikernel/lab';
 import { heapRegion, SlotPool } from '@demikernel/memory';
 import { ClientState } from '../../src/kv/client-state.ts';
 import { Commands } from '../../src/kv/commands.ts';
@@ -12,10 +12,7 @@ import type { ServiceFacts } from '../../src/kv/service-commands.ts';
 import { Store } from '../../src/kv/store.ts';
 import { encode } from './raw-client.ts';
 
-declare const gc: () => void;
-
 const ROUNDS = 4000;
-const READINGS = 4;
 const SLICE_BYTES = 1448;
 
 const pool = new SlotPool(heapRegion(1024 * 2048), { slotSizeBytes: 2048 });
@@ -75,27 +72,11 @@ function rounds(count: number, plant: boolean): void {
   }
 }
 
-function usedBytes(): number {
-  let total = 0;
-  for (const space of getHeapSpaceStatistics()) total += space.space_used_size;
-  return total;
-}
-
-function slope(plant: boolean): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < READINGS; i++) {
-    gc();
-    const start = usedBytes();
-    rounds(ROUNDS, plant);
-    const middle = usedBytes();
-    rounds(2 * ROUNDS, plant);
-    const end = usedBytes();
-    least = Math.min(least, Math.abs(end - middle - (middle - start)) / (ROUNDS * COMMANDS_PER_ROUND));
-  }
-  return least;
+function bytesPerCommand(plant: boolean): number {
+  return bytesPerOperation(ROUNDS, count => rounds(count, plant)) / COMMANDS_PER_ROUND;
 }
 
 rounds(5 * ROUNDS, true);
-const withPlant = slope(true);
-const bare = slope(false);
+const withPlant = bytesPerCommand(true);
+const bare = bytesPerCommand(false);
 process.stdout.write(`${JSON.stringify({ bare, planted: withPlant, kept: planted !== undefined })}\n`);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { ALLOCATION_FLAGS } from '@demikernel/lab';
 import { socketStage } from './socket-stage.ts';
 
 test('an echo allocates nothing', { timeout: 120_000 }, t => {
@@ -14,7 +15,7 @@ test('an echo allocates nothing', { timeout: 120_000 }, t => {
     return;
   }
   const probe = fileURLToPath(new URL('./catcollar-allocation-probe.js', import.meta.url));
-  const args = ['--expose-gc', '--max-semi-space-size=256', '--min-semi-space-size=256', probe];
+  const args = [...ALLOCATION_FLAGS, probe];
   const { bare, planted } = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as {
     bare: number;
     planted: number;
