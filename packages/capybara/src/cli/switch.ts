@@ -37,12 +37,16 @@ ${EXAMPLE}`,
     const stopped = new Promise<void>(resolve => {
       for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve());
     });
-    const balancer = await Balancer.start({
+    const balancer = new Balancer({
       fleet: readFleetFile(values.fleet),
-      path: values.socket,
-      ...(listen === undefined ? {} : { listen }),
       learnMs: values.restarted ? LEARN_MS : 0,
     });
+    try {
+      await balancer.operate({ path: values.socket, ...(listen === undefined ? {} : { listen }) });
+    } catch (error) {
+      balancer.close();
+      throw error;
+    }
     process.stdout.write(
       `switching${values.listen === undefined ? '' : `; http://${values.listen}/`}; orders at ${values.socket}\n`,
     );

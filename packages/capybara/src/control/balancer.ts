@@ -1,6 +1,7 @@
 // A load balancer as a service: the switch's programs, its controller, and how both are operated. What `demikernel capybara
 // switch` runs.
 
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { sipHashOf } from '../host/agent.ts';
 import { Switch } from '../switch/index.ts';
@@ -15,14 +16,18 @@ import { type FleetStatus, statusOf } from './status.ts';
 
 export interface BalancerOptions {
   fleet: FleetDescription;
-  /** UNIX socket for orders: `demikernel capybara drain`, `move`, … */
-  path: string;
-  /** Where the page and the metrics are served, if anywhere. */
-  listen?: { host: string; port: number };
   /** Between two looks at the fleet, in ms; 100 by default. */
   tickMs?: number;
   /** How long a restarted switch waits for backends to name their connections, in ms; 0, a new switch, by default. */
   learnMs?: number;
+}
+
+/** Where a balancer is operated from. */
+export interface BalancerInterface {
+  /** UNIX socket for orders: `demikernel capybara drain`, `move`, … */
+  path: string;
+  /** Where the page and the metrics are served, if anywhere. */
+  listen?: { host: string; port: number };
 }
 
 const TICK_MS = 100;
@@ -33,13 +38,16 @@ export class Balancer {
   readonly #switch: Switch;
   readonly #dryRun: boolean;
   readonly #closing: (() => void)[];
-  #socket: ControllerSocket | undefined;
 
-  private constructor(options: BalancerOptions) {
-    const { fleet, learnMs = 0 } = options;
+  /**
+   * Attaches the switch in the calling thread's network namespace and listens for heartbeats there.
+   *
+   * @throws DemiError as `Switch`; `ERR_DEMI_SYSCALL` when the switch's address is not this host's
+   */
+  constructor(options: BalancerOptions) {
+    const { fleet, learnMs = 0, tickMs = TICK_MS } = options;
     this.#dryRun = fleet.dryRun;
     this.#closing = [];
-    this.#socket = undefined;
     this.#switch = new Switch({
       ports: fleet.ports,
       headerKey: fleet.headerKey,
@@ -50,54 +58,41 @@ export class Balancer {
       learning: learnMs > 0,
     });
     this.#closing.push(() => this.#switch.close());
-    for (const { address, port } of fleet.services) this.#switch.addService(address, port);
-    this.controller = new Controller({
-      controlled: this.#switch,
-      policy: fleet.policy,
-      dryRun: fleet.dryRun,
-      placeOf: heartbeat => placeOf(fleet, heartbeat),
-      order: (flow, owner, target) => this.#socket?.order(flow, owner, target),
-    });
-    if (learnMs > 0) {
-      const timer = setTimeout(() => this.#switch.learned(), learnMs);
-      this.#closing.push(() => clearTimeout(timer));
-    }
-  }
-
-  /**
-   * Attaches the switch in the calling thread's network namespace and begins to serve.
-   *
-   * @throws DemiError as `Switch`; `ERR_DEMI_ADDRESS` when `path` is taken
-   */
-  static async start(options: BalancerOptions): Promise<Balancer> {
-    const { fleet, path, listen, tickMs = TICK_MS } = options;
-    const balancer = new Balancer(options);
-    const { controller } = balancer;
     try {
+      for (const { address, port } of fleet.services) this.#switch.addService(address, port);
       const mac = new HeaderMac(sipHashOf(fleet.headerKey));
-      const socket = await ControllerSocket.open(fleet.address, mac, fleet.fleetKey, heartbeat =>
-        controller.heard(heartbeat, performance.now(), Date.now()),
+      const socket = new ControllerSocket(fleet.address, mac, fleet.fleetKey, heartbeat =>
+        this.controller.heard(heartbeat, performance.now(), Date.now()),
       );
-      balancer.#socket = socket;
-      balancer.#closing.push(() => socket.close());
-      const orders = controlServer(balancer, true);
-      await listenAtPath(orders, path);
-      balancer.#closing.push(() => close(orders));
-      if (listen !== undefined) {
-        const page = controlServer(balancer, false);
-        await new Promise<void>((resolve, reject) => {
-          page.once('error', reject);
-          page.listen(listen, () => resolve());
-        });
-        balancer.#closing.push(() => close(page));
-      }
-      const timer = setInterval(() => controller.tick(performance.now()), tickMs);
-      balancer.#closing.push(() => clearInterval(timer));
-      return balancer;
+      this.#closing.push(() => socket.close());
+      this.controller = new Controller({
+        controlled: this.#switch,
+        policy: fleet.policy,
+        dryRun: fleet.dryRun,
+        placeOf: heartbeat => placeOf(fleet, heartbeat),
+        order: (flow, owner, target) => socket.order(flow, owner, target),
+      });
     } catch (error) {
-      balancer.close();
+      this.close();
       throw error;
     }
+    const ticking = setInterval(() => this.controller.tick(performance.now()), tickMs);
+    this.#closing.push(() => clearInterval(ticking));
+    if (learnMs === 0) return;
+    const learning = setTimeout(() => this.#switch.learned(), learnMs);
+    this.#closing.push(() => clearTimeout(learning));
+  }
+
+  /** Opens the interface. @throws DemiError `ERR_DEMI_ADDRESS` when `path` is taken; Error when `listen` is */
+  async operate({ path, listen }: BalancerInterface): Promise<void> {
+    const orders = controlServer(this, true);
+    await listenAtPath(orders, path);
+    this.#closing.push(() => close(orders));
+    if (listen === undefined) return;
+    const page = controlServer(this, false);
+    page.listen(listen);
+    await once(page, 'listening');
+    this.#closing.push(() => close(page));
   }
 
   status(): FleetStatus {

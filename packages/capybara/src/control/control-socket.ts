@@ -2,7 +2,15 @@
 // heartbeats pass to it; what else arrives here is not for a controller.
 
 import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
+import {
+  AF_INET,
+  bindSocket,
+  check,
+  closeDescriptor,
+  openSocket,
+  SOCK_DGRAM,
+  SocketAddress,
+} from '@demikernel/native/kernel';
 import { formatIpv4 } from 'demikernel';
 import type { Flow } from '../switch/index.ts';
 import {
@@ -32,36 +40,25 @@ export class ControllerSocket {
   readonly #fleetKey: Uint8Array;
   readonly #header: MigrationHeader;
 
-  private constructor(socket: Socket, mac: HeaderMac, fleetKey: Uint8Array) {
-    this.counters = { forged: 0, notSent: 0 };
-    this.#socket = socket;
-    this.#mac = mac;
-    this.#fleetKey = fleetKey;
-    this.#header = new MigrationHeader();
-  }
-
   /**
    * Binds the switch's address in the calling thread's network namespace.
    *
    * @param heard called with each heartbeat that somebody with the key has sent
-   * @throws Error of `node:dgram` when the address is not this host's
+   * @throws DemiError `ERR_DEMI_SYSCALL` with errno EADDRNOTAVAIL when the address is not this host's, EADDRINUSE
    */
-  static async open(
-    address: string,
-    mac: HeaderMac,
-    fleetKey: Uint8Array,
-    heard: (heartbeat: Heartbeat) => void,
-  ): Promise<ControllerSocket> {
-    const socket = createSocket('udp4');
-    const controller = new ControllerSocket(socket, mac, fleetKey);
-    socket.on('message', bytes => {
-      const heartbeat = controller.#read(bytes);
-      if (heartbeat === undefined) controller.counters.forged++;
+  constructor(address: string, mac: HeaderMac, fleetKey: Uint8Array, heard: (heartbeat: Heartbeat) => void) {
+    this.counters = { forged: 0, notSent: 0 };
+    this.#mac = mac;
+    this.#fleetKey = fleetKey;
+    this.#header = new MigrationHeader();
+    const fd = boundSocket(address);
+    this.#socket = createSocket('udp4');
+    this.#socket.on('message', bytes => {
+      const heartbeat = this.#read(bytes);
+      if (heartbeat === undefined) this.counters.forged++;
       else heard(heartbeat);
     });
-    socket.bind({ address, port: MIGRATION_PORT });
-    await once(socket, 'listening');
-    return controller;
+    this.#socket.bind({ fd });
   }
 
   /** Tells a backend to move a connection of its own. */
@@ -99,5 +96,21 @@ export class ControllerSocket {
       this.#fleetKey,
     );
     return heartbeat?.backend === h.sender ? heartbeat : undefined;
+  }
+}
+
+/** Bound at once: `node:dgram` would come to it later, in whatever namespace the thread is in then. */
+function boundSocket(address: string): number {
+  const fd = check(openSocket(AF_INET, SOCK_DGRAM), 'socket');
+  const name = new SocketAddress();
+  try {
+    name.setIp(address, MIGRATION_PORT);
+    check(bindSocket(fd, name), 'bind', { detail: `listening for heartbeats at ${address}` });
+    return fd;
+  } catch (error) {
+    closeDescriptor(fd);
+    throw error;
+  } finally {
+    name.close();
   }
 }

@@ -4,129 +4,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { configure } from '@demikernel/lab';
 import * as kernel from '@demikernel/native/kernel';
-import { Connection, coroutines, DemiError, type Demikernel, open, promises } from 'demikernel';
-import { MigrationAgent } from '../../src/host/agent.ts';
 import { Switch } from '../../src/switch/switch.ts';
 import * as T from '../switch/testbed.ts';
+import { HEADER_KEY, makeBackend, ownAddress, PORT, type Style } from './stack-backend.ts';
 
-const PORT = 8090;
 const MOVES = Number(process.env['MOVES'] ?? 40);
-const HEADER_KEY = new Uint8Array(16).fill(7);
 const LIMIT_MS = 100_000;
-const ownAddress = (id: number): string => `10.88.0.${20 + id}`;
 
 const skip = T.testbedRefusal();
-
-interface Backend {
-  os: Demikernel;
-  agent: MigrationAgent;
-  echoed: number;
-}
-
-type Style = 'coroutines' | 'promises';
-
-async function makeBackend(bed: T.SwitchTestbed, id: number, style: Style): Promise<Backend> {
-  const namespace = bed.backends[id]!;
-  configure(namespace, netlink => {
-    // The address is our stack's.
-    kernel.deleteAddress(netlink, kernel.linkIndex('lo'), T.VIRTUAL_ADDRESS, 32);
-  });
-  const os = await open({
-    libos: 'catpowder',
-    interface: 'eth0',
-    namespace,
-    address: `${ownAddress(id)}/24`,
-    virtualAddresses: [T.VIRTUAL_ADDRESS],
-    device: 'af-xdp',
-    wait: 'spin',
-    selfCheck: false,
-    onNotice: () => {},
-  });
-  const listener = os.socket('stream');
-  os.bind(listener, `${T.VIRTUAL_ADDRESS}:${PORT}`);
-  os.listen(listener);
-  const agent = new MigrationAgent({
-    os,
-    self: id,
-    address: ownAddress(id),
-    switchAddress: T.SWITCH_ADDRESS,
-    addressOf: backend => T.addressNumber(ownAddress(backend)) | 0,
-    headerKey: HEADER_KEY,
-    fleetKey: new Uint8Array(32).fill(1),
-  });
-  const backend: Backend = { os, agent, echoed: 0 };
-  if (style === 'coroutines') serveByCoroutines(backend, listener);
-  else serveByPromises(backend, listener);
-  return backend;
-}
-
-function serveByCoroutines(backend: Backend, listener: number): void {
-  const { agent, os } = backend;
-  const co = coroutines(os);
-  const echo = (qd: number): void => {
-    agent.migratable(qd, { save: () => new Uint8Array(0) });
-    co.spawn(function* () {
-      for (;;) {
-        const { array, errno } = yield* co.pop(qd);
-        if (errno !== 0 || array === undefined || array.count === 0) {
-          array?.free();
-          break;
-        }
-        backend.echoed += array.lengthBytes;
-        yield* co.push(qd, array);
-        array.free();
-      }
-      agent.forget(qd);
-      os.close(qd);
-    });
-  };
-  co.spawn(function* () {
-    for (;;) {
-      const { acceptedQd, errno } = yield* co.accept(listener);
-      if (errno !== 0) return;
-      echo(acceptedQd);
-    }
-  });
-  agent.serve(listener, { arrived: ({ qd }) => echo(qd) });
-}
-
-function serveByPromises(backend: Backend, listener: number): void {
-  const { agent, os } = backend;
-  const p = promises(os);
-  const echo = async (connection: Connection): Promise<void> => {
-    let busy = false;
-    agent.migratable(connection.qd, {
-      readByPromises: true,
-      mayLeave: () => !busy,
-      save: () => new Uint8Array(0),
-    });
-    try {
-      for (;;) {
-        const array = await connection.read();
-        if (array === undefined) break;
-        busy = true;
-        backend.echoed += array.lengthBytes;
-        await connection.write(array);
-        array.free();
-        busy = false;
-      }
-    } catch (error) {
-      if (!(error instanceof DemiError)) throw error; // the connection has left
-    }
-    agent.forget(connection.qd);
-    connection.close();
-  };
-  const accept = async (): Promise<void> => {
-    for (;;) {
-      const { acceptedQd } = await p.accept(listener);
-      echo(new Connection(p, acceptedQd)).catch(() => {});
-    }
-  };
-  accept().catch(() => {}); // until the library OS is closed
-  agent.serve(listener, { arrived: ({ qd }) => void echo(new Connection(p, qd)).catch(() => {}) });
-}
 
 function byteAt(place: number): number {
   return Math.imul(place + 1, 0x9e3779b1) >>> 24;
