@@ -9,6 +9,7 @@ import { findSignature } from '../../src/nvme/signatures.ts';
 import { ManualClock } from '../../src/runtime/clock.ts';
 import { EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../src/runtime/errno.ts';
 import { SeededRandom } from '../../src/runtime/random.ts';
+import { type SegmentStore, STORE_ALLOCATE, StoreRequest } from '../../src/runtime/segment-store.ts';
 import { Lives, type MortalDisk } from '../log/lives.ts';
 import { Machine, payload } from '../log/machine.ts';
 import { ModelDisk } from '../nvme/model-disk.ts';
@@ -111,6 +112,31 @@ describe('what is on the device', () => {
     const read = (offset: number, length: number): Uint8Array => disk.bytes.slice(offset, offset + length);
     assert.equal(findSignature(read, disk.bytes.length), undefined);
     tree(disk).storage.close();
+  });
+
+  test('a segment says nothing of whose it was before', () => {
+    const disk = makeDisk(8);
+    const machine = new Machine(tree(disk).storage);
+    machine.write(machine.open(), payload(1, 100));
+    machine.shutDown();
+    // The directory gives the old log's segment to a new one; then the power goes, before that has written its header.
+    const { model, storage } = tree(disk, { overwrite: true });
+    const store = storage.openStore('orders', 'new') as SegmentStore;
+    let answered = false;
+    const request = new StoreRequest({ storeDone: () => (answered = true) });
+    request.ask(STORE_ALLOCATE, 0);
+    store.submit(request);
+    while (!answered) {
+      storage.flush();
+      storage.poll();
+    }
+    assert.equal(request.errno, 0);
+    model.powerOff();
+    const again = new Machine(tree(disk).storage);
+    const qd = again.open({}, 'orders');
+    assert.ok(qd >= 0, `errno ${-qd}`);
+    assert.deepEqual(again.readAll(qd).records, []);
+    again.shutDown();
   });
 
   test('records that look like file systems do not lock their owner out', () => {

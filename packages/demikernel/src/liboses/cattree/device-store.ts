@@ -1,5 +1,6 @@
 // The segments of one log on a namespace: taken, used again, given back. Whose they are is in the directory.
 
+import { SEGMENT_HEADER_BYTES } from '../../log/segment-header.ts';
 import { NVM_DATASET_MANAGEMENT } from '../../nvme/commands.ts';
 import { type NvmeClient, NvmeRequest } from '../../nvme/request.ts';
 import { EIO, ENOSPC } from '../../runtime/errno.ts';
@@ -7,8 +8,10 @@ import {
   type SegmentStore,
   STORE_ALLOCATE,
   STORE_SYNC,
+  STORE_WRITE,
   type StoreBuffer,
-  type StoreRequest,
+  type StoreClient,
+  StoreRequest,
 } from '../../runtime/segment-store.ts';
 import type { DeviceStorage } from './device-storage.ts';
 import { segmentOffset } from './directory.ts';
@@ -17,16 +20,36 @@ import type { ChangeWaiter } from './directory-writer.ts';
 /** Segments kept for the log's next allocation; more are given back. */
 const SPARE_SEGMENTS = 2;
 
-/** A request for a segment that waits until the directory says whose it is. */
-class Allocation implements ChangeWaiter {
+/** What is erased of a segment before a log gets it: all that tells whose it is, and the first record behind. */
+const ERASED_BYTES: number = SEGMENT_HEADER_BYTES + 4096;
+
+/**
+ * A request for a segment that waits: first until nothing in it says that it is another log's, then until the directory says
+ * that it is this one's. In the other order, a crash in between would leave this log with a stranger's header.
+ */
+class Allocation implements ChangeWaiter, StoreClient {
   private readonly store: DeviceStore;
+  private readonly storage: DeviceStorage;
   private readonly request: StoreRequest;
   private readonly segment: number;
+  private readonly zeros: StoreBuffer;
 
-  constructor(store: DeviceStore, request: StoreRequest, segment: number) {
+  constructor(store: DeviceStore, storage: DeviceStorage, request: StoreRequest, segment: number) {
+    const { layout, transfers } = storage;
     this.store = store;
+    this.storage = storage;
     this.request = request;
     this.segment = segment;
+    this.zeros = transfers.makeBuffer(ERASED_BYTES);
+    this.zeros.bytes.fill(0);
+    const erasing = new StoreRequest(this).transfer(STORE_WRITE, segment, 0, ERASED_BYTES, this.zeros);
+    transfers.start(erasing, segmentOffset(layout, segment));
+  }
+
+  storeDone(erasing: StoreRequest): void {
+    this.zeros.release();
+    if (erasing.errno !== 0) this.store.allocated(this.request, this.segment, erasing.errno);
+    else this.storage.writer.change(this);
   }
 
   directoryWritten(errno: number): void {
@@ -86,7 +109,7 @@ export class DeviceStore implements SegmentStore {
     }
     request.busy = true;
     request.errno = 0;
-    storage.writer.change(new Allocation(this, request, segment));
+    new Allocation(this, storage, request, segment);
   }
 
   /** @internal */
