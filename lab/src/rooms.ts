@@ -45,8 +45,19 @@ const PACKAGE_ARROWS: Record<string, readonly string[]> = {
   lab: ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf', 'demikernel'],
 };
 
-/** Inside packages/demikernel/src: the floor of each room. A room imports from floors below its own, and from itself. */
-const FLOORS: Record<string, number> = {
+/** Inside a package's src: the floor of each room. A room imports from floors below its own, and from itself. */
+const CAPYBARA_FLOORS: Record<string, number> = {
+  tcpmig: 0,
+  policy: 0,
+  'node-socket': 0,
+  switch: 1,
+  host: 1,
+  repair: 1,
+  'hand-over': 1,
+  control: 2,
+  cli: 3,
+};
+const DEMIKERNEL_FLOORS: Record<string, number> = {
   runtime: 0,
   inetstack: 1,
   devices: 1,
@@ -60,6 +71,10 @@ const FLOORS: Record<string, number> = {
   pdpix: 3,
   calibration: 4,
   cli: 5,
+};
+const FLOORS: Record<string, Record<string, number>> = {
+  'packages/capybara': CAPYBARA_FLOORS,
+  'packages/demikernel': DEMIKERNEL_FLOORS,
 };
 /** The modules of package.json's `exports` lie beside the rooms and open all of them. */
 const ENTRY_FLOOR = 6;
@@ -90,23 +105,24 @@ function packageOf(specifier: string): string {
 
 function roomOf(file: string): string | undefined {
   const parts = file.split('/');
-  // packages/demikernel/src/ROOM/…, and each library OS is a room of its own.
+  // packages/NAME/src/ROOM/…, and each library OS is a room of its own.
   if (parts.length <= 4) return undefined;
   return parts[3] === 'liboses' && parts.length > 5 ? `liboses/${parts[4]}` : parts[3];
 }
 
-function floorOf(room: string | undefined): number | undefined {
-  return room === undefined ? ENTRY_FLOOR : FLOORS[room.split('/')[0]!];
+function floorOf(floors: Record<string, number>, room: string | undefined): number | undefined {
+  return room === undefined ? ENTRY_FLOOR : floors[room.split('/')[0]!];
 }
 
 function checkRelative(folder: string, file: string, specifier: string): string | undefined {
   const target = normalize(join(dirname(file), specifier));
   if (!target.startsWith(`${folder}/src/`)) return 'leaves src of its package';
   if (!/\.(ts|json)$/.test(specifier)) return 'a relative import names the file with its ending';
-  if (folder !== 'packages/demikernel') return undefined;
+  const floors = FLOORS[folder];
+  if (floors === undefined) return undefined;
   const [from, to] = [roomOf(file), roomOf(target)];
   if (from === to) return undefined;
-  const [fromFloor, toFloor] = [floorOf(from), floorOf(to)];
+  const [fromFloor, toFloor] = [floorOf(floors, from), floorOf(floors, to)];
   if (fromFloor === undefined || toFloor === undefined)
     return `no floor is known for ${from ?? ''} or ${to ?? ''}`;
   if (fromFloor === toFloor) return `${from} and ${to} are on one floor and do not know each other`;

@@ -3,13 +3,13 @@
 
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { sipHashOf } from '../host/agent.ts';
 import { Switch } from '../switch/index.ts';
 import { HeaderMac } from '../tcpmig/header.ts';
+import type { Heartbeat } from '../tcpmig/heartbeat.ts';
+import { sipHashOf } from '../tcpmig/keys.ts';
 import { ControllerSocket } from './control-socket.ts';
 import { Controller } from './controller.ts';
 import type { FleetDescription } from './fleet-file.ts';
-import type { Heartbeat } from './heartbeat.ts';
 import { controlServer, listenAtPath } from './interface.ts';
 import { exposition } from './prometheus.ts';
 import { type FleetStatus, statusOf } from './status.ts';

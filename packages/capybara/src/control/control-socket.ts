@@ -23,7 +23,7 @@ import {
   parseHeader,
   writeHeader,
 } from '../tcpmig/header.ts';
-import { decodeHeartbeat, type Heartbeat } from './heartbeat.ts';
+import { decodeHeartbeat, type Heartbeat } from '../tcpmig/heartbeat.ts';
 
 /** What has come in. */
 export interface ControlSocketCounters {

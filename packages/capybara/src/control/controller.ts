@@ -5,7 +5,7 @@ import { DemiError } from '@demikernel/memory';
 import { formatIpv4 } from 'demikernel';
 import { type Move, type Plan, Policy, type PolicyOptions, type Stuck } from '../policy/index.ts';
 import type { BackendState, Flow, FlowTable, SwitchTables } from '../switch/index.ts';
-import type { Heartbeat } from './heartbeat.ts';
+import type { Heartbeat } from '../tcpmig/heartbeat.ts';
 import { LoadMeter, type MeasuredFlow } from './loads.ts';
 
 /** What the controller needs of a switch. `Switch` has it, and so has a model. */

@@ -10,14 +10,7 @@ import {
   parseSocketAddress,
   SocketAddress,
 } from 'demikernel';
-import {
-  departable,
-  type Expected,
-  expectConnection,
-  listenFor,
-  onStranger,
-  SipHash,
-} from 'demikernel/migration';
+import { departable, type Expected, expectConnection, listenFor, onStranger } from 'demikernel/migration';
 import { Timer } from 'demikernel/stack';
 import {
   type FlowName,
@@ -44,6 +37,7 @@ import {
   REJECT,
   VERDICT,
 } from '../tcpmig/header.ts';
+import { sipHashOf } from '../tcpmig/keys.ts';
 import { OriginMigration, type OriginOutcome } from '../tcpmig/origin.ts';
 import { StateSeal } from '../tcpmig/seal.ts';
 import { TARGET_DONE, TARGET_RELEASING, TargetMigration } from '../tcpmig/target.ts';
@@ -625,18 +619,6 @@ function controlAddress(address: AddressLike | number): SocketAddress {
   const socketAddress = new SocketAddress();
   socketAddress.setIpv4(typeof address === 'number' ? address : address.ipv4, MIGRATION_PORT);
   return socketAddress;
-}
-
-/** @param key 16 bytes */
-export function sipHashOf(key: Uint8Array): SipHash {
-  if (key.length !== 16) throw new RangeError('a header key has 16 bytes');
-  const view = new DataView(key.buffer, key.byteOffset, 16);
-  return new SipHash(
-    view.getInt32(0, true),
-    view.getInt32(4, true),
-    view.getInt32(8, true),
-    view.getInt32(12, true),
-  );
 }
 
 class CryptoIdentifiers implements IdentifierSource {

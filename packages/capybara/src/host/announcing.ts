@@ -2,8 +2,8 @@
 
 import { randomInt } from 'node:crypto';
 import { type Runtime, Timer } from 'demikernel/stack';
-import { encodeHeartbeat, type Heartbeat } from '../control/heartbeat.ts';
 import { HEARTBEAT, MigrationHeader } from '../tcpmig/header.ts';
+import { encodeHeartbeat, type Heartbeat } from '../tcpmig/heartbeat.ts';
 import type { MigrationAgent } from './agent.ts';
 
 /** What a backend says of itself beside what its agent knows. */

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Controller, type ControllerOptions } from '../../src/control/controller.ts';
-import { decodeHeartbeat, encodeHeartbeat, type Heartbeat } from '../../src/control/heartbeat.ts';
 import { exposition } from '../../src/control/prometheus.ts';
 import { statusOf } from '../../src/control/status.ts';
 import { FlowTable, SwitchModel, SwitchTables } from '../../src/switch/index.ts';
+import { decodeHeartbeat, encodeHeartbeat, type Heartbeat } from '../../src/tcpmig/heartbeat.ts';
 import { FrameWriter } from '../switch/frames.ts';
 
 const VIRTUAL = 0x0a000064;
