@@ -200,6 +200,7 @@ export class ChannelListener {
   readonly #fd: number;
   readonly #path: string;
   readonly #watch: DescriptorWatch;
+  readonly #exiting: () => void;
   #open: boolean;
 
   /**
@@ -230,6 +231,8 @@ export class ChannelListener {
       name.close();
     }
     this.#fd = fd;
+    this.#exiting = () => this.close();
+    process.once('exit', this.#exiting);
     // Offering must not keep a process alive that has nothing else to do.
     this.#watch = watchDescriptor(fd, { ref: false }, () => {
       const peer = new SocketAddress();
@@ -239,13 +242,14 @@ export class ChannelListener {
     });
   }
 
-  /** Idempotent. @param leavePath the path is another's by now */
-  close(leavePath = false): void {
+  /** Idempotent. */
+  close(): void {
     if (!this.#open) return;
     this.#open = false;
+    process.off('exit', this.#exiting);
     this.#watch.close();
     closeDescriptor(this.#fd);
-    if (!leavePath) removeSocket(this.#path);
+    removeSocket(this.#path);
   }
 }
 
