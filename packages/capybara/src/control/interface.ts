@@ -2,10 +2,10 @@
 // address it only tells.
 
 import { once } from 'node:events';
-import { lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { DemiError } from '@demikernel/memory';
+import { forThisUser, removeSocket, requireSocketPath } from '../node-socket/socket-path.ts';
 import { PAGE } from './page.ts';
 import type { FleetStatus } from './status.ts';
 
@@ -108,19 +108,11 @@ function send(response: ServerResponse, status: number, type: string, body: stri
  * @throws DemiError `ERR_DEMI_ADDRESS` when something else lies there, or another controller is alive
  */
 export async function listenAtPath(server: Server, path: string): Promise<void> {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found !== undefined && !found.isSocket())
-    throw new DemiError('ERR_DEMI_ADDRESS', `${path} is in the way, and no socket`);
-  if (found !== undefined && (await isAlive(path)))
-    throw new DemiError('ERR_DEMI_ADDRESS', `another controller listens at ${path}`);
-  rmSync(path, { force: true });
-  const mask = process.umask(0o177);
-  try {
-    // Bound before `listen` returns: the mask need not wait.
-    server.listen(path);
-  } finally {
-    process.umask(mask);
-  }
+  requireSocketPath(path);
+  if (await isAlive(path)) throw new DemiError('ERR_DEMI_ADDRESS', `another controller listens at ${path}`);
+  removeSocket(path);
+  // Node binds before `listen` returns.
+  forThisUser(() => server.listen(path));
   await once(server, 'listening');
 }
 

@@ -4,8 +4,6 @@
 // SOCK_SEQPACKET keeps messages apart (unix(7)); a message is a word for its kind, a word for the connection it is about,
 // then bytes.
 
-import { lstatSync, rmSync } from 'node:fs';
-import { DemiError } from '@demikernel/memory';
 import {
   AF_UNIX,
   acceptSocket,
@@ -33,6 +31,7 @@ import {
   watchDescriptor,
   writeRights,
 } from '@demikernel/native/kernel';
+import { forThisUser, removeSocket, requireSocketPath } from '../node-socket/socket-path.ts';
 
 /** The server's listening socket. Its descriptor travels with it. */
 export const LISTENER = 1;
@@ -179,7 +178,7 @@ export class Channel {
 
 /** Connects to the process that offers itself at `path`; `undefined` when there is none. @throws DemiError `ERR_DEMI_ADDRESS` */
 export function connectChannel(path: string): Channel | undefined {
-  if (!isSocketOrFree(path)) throw inTheWay(path);
+  requireSocketPath(path);
   const fd = check(openSocket(AF_UNIX, SOCK_SEQPACKET), 'socket');
   const name = new SocketAddress();
   try {
@@ -217,12 +216,7 @@ export class ChannelListener {
       name.setUnix(path);
       removeSocket(path);
       // Connections may carry anybody's data: for this user alone.
-      const mask = process.umask(0o177);
-      try {
-        check(bindSocket(fd, name), 'bind', { detail: `offering connections at ${path}` });
-      } finally {
-        process.umask(mask);
-      }
+      forThisUser(() => check(bindSocket(fd, name), 'bind', { detail: `offering connections at ${path}` }));
       check(listenSocket(fd, 1), 'listen');
     } catch (error) {
       closeDescriptor(fd);
@@ -251,19 +245,4 @@ export class ChannelListener {
     closeDescriptor(this.#fd);
     removeSocket(this.#path);
   }
-}
-
-/** Removes a socket that nobody needs any more, and nothing else. */
-function removeSocket(path: string): void {
-  if (!isSocketOrFree(path)) throw inTheWay(path);
-  if (!path.startsWith('\0')) rmSync(path, { force: true });
-}
-
-/** A path that begins with NUL is no file (unix(7), abstract sockets). */
-function isSocketOrFree(path: string): boolean {
-  return path.startsWith('\0') || lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== false;
-}
-
-function inTheWay(path: string): DemiError {
-  return new DemiError('ERR_DEMI_ADDRESS', `${path} is in the way, and no socket`);
 }
