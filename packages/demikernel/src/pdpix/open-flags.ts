@@ -111,6 +111,7 @@ export function openOptions(flags: OpenFlagValues): OpenOptions {
   if (libos === 'catcollar') {
     return { ...common, libos, sqPollIdleMs: wholeNumber('sq-poll-ms', flags['sq-poll-ms']) };
   }
+  if (libos === 'catmint') return { ...common, libos, rdmaDevice: flags.device };
   if (libos !== 'catpowder') return { ...common, libos: 'catnap' };
   if (flags.interface === undefined) throw badFlag('interface', undefined, 'catpowder needs one');
   return {

@@ -5,6 +5,7 @@ import { createMemfd, mapDescriptor } from '@demikernel/native/kernel';
 import type { CatcollarOptions } from '../liboses/catcollar/catcollar.ts';
 import type { FileStorageOptions } from '../liboses/catcollar/files.ts';
 import type { CatmemOptions } from '../liboses/catmem/catmem.ts';
+import type { CatmintOptions } from '../liboses/catmint/catmint.ts';
 import type { CatnapOptions } from '../liboses/catnap/catnap.ts';
 import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
 import type { CattreeOptions } from '../liboses/cattree/open-cattree.ts';
@@ -67,10 +68,11 @@ export type OpenOptions = CommonOptions &
     | ({ libos: 'catpowder' } & CatpowderOptions)
     | ({ libos: 'catmem' } & CatmemOptions)
     | ({ libos: 'catcollar' } & CatcollarOptions)
+    | ({ libos: 'catmint' } & CatmintOptions)
   );
 
 /** Names that `open` knows. */
-export const LIBRARY_OSES = ['catnap', 'catpowder', 'catmem', 'catcollar'] as const;
+export const LIBRARY_OSES = ['catnap', 'catpowder', 'catmem', 'catcollar', 'catmint'] as const;
 
 /** Name of the memfd that carries a process's metrics, as `/proc/PID/fd` shows it. */
 export const METRICS_NAME = 'demikernel-metrics';
@@ -128,6 +130,8 @@ async function create(runtime: Runtime, options: OpenOptions, calibrated: Calibr
       return (await import('../liboses/catmem/catmem.ts')).createCatmem(runtime, options);
     case 'catcollar':
       return (await import('../liboses/catcollar/catcollar.ts')).createCatcollar(runtime, options);
+    case 'catmint':
+      return (await import('../liboses/catmint/catmint.ts')).createCatmint(runtime, options);
     default:
       throw new DemiError(
         'ERR_DEMI_UNSUPPORTED',

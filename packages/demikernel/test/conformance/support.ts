@@ -19,6 +19,7 @@ export const LIBRARY_OS_NAMES = [
   'catpowder-af-packet',
   'catmem',
   'catcollar',
+  'catmint',
 ] as const;
 
 export type LibraryOsName = (typeof LIBRARY_OS_NAMES)[number];
@@ -36,6 +37,11 @@ export const UNSUPPORTED: Record<LibraryOsName, Partial<Record<Feature, string>>
     'vanished-peer': 'nothing lies between two processes of one machine: a peer is there, or has ended',
   },
   catcollar: {},
+  catmint: {
+    datagrams: 'reliable connections only: streams and messages',
+    'datagrams-64k': 'reliable connections only: streams and messages',
+    refused: 'reliable connections only: streams and messages',
+  },
 };
 
 /** Why the suite cannot show a feature on a library OS that has it. */
@@ -46,6 +52,9 @@ export const NOT_SHOWN: Record<LibraryOsName, Partial<Record<Feature, string>>> 
   'catpowder-af-packet': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
   catmem: {},
   catcollar: { 'vanished-peer': 'the loopback interface loses nothing; the kernel’s TCP does it' },
+  catmint: {
+    'vanished-peer': 'the device gives up by its own retry counters, whatever `userTimeoutUs` says',
+  },
 };
 
 /** The table as docs/conformance.md shows it. */
