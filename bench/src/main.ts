@@ -8,12 +8,13 @@ import { echo } from './echo/main.ts';
 import { kv } from './kv/main.ts';
 import { describeMachine, formatMachine } from './machine.ts';
 import { memory } from './memory/main.ts';
+import { migration } from './migration/main.ts';
 import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
 import { stack } from './stack/main.ts';
 import { switching } from './switch/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv, cornflakes, switching];
+const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv, cornflakes, switching, migration];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;

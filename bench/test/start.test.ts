@@ -21,6 +21,8 @@ test('a table with Catpowder, Catnap and both kinds of node:net', async t => {
     assert.match(stdout, new RegExp(`^${line} +spins +[\\d.]+`, 'm'));
     assert.match(stdout, new RegExp(`^${line} +blocks +[\\d.]+`, 'm'));
   }
+  assert.match(stdout, /Live migration: .* 200 times/);
+  assert.match(stdout, /\d us +the switch says yes/);
   assert.deepEqual(namespacesOf(child.pid!), []);
 });
 

@@ -10,6 +10,7 @@ import { type Load, labelOf, type System } from '../echo/scenario.ts';
 import { describeMachine, formatMachine } from '../machine.ts';
 import { onExit } from '../on-exit.ts';
 import { type Column, figure, formatTable, type Row, word } from '../rows.ts';
+import { moveLive } from './live-migration.ts';
 import { simulateEcho } from './simulation.ts';
 
 const SIZE_BYTES = 64;
@@ -21,7 +22,7 @@ const QUICK = { rounds: 1, warmUpMs: 20, measureMs: 40 } as const;
 const USAGE = `Usage: npm start [-- --quick]
 
 Runs an echo service on Catpowder, on Catnap and on node:net, measures each with one unmodified client, and prints a
-table. Takes about half a minute; with --quick a few seconds, too few for tails.`;
+table; then moves a live TCP connection between two servers. Takes about half a minute; with --quick a few seconds, too few for tails.`;
 
 const OURS: readonly System[] = [
   { system: 'catpowder', wait: 'spin', protocol: 'tcp' },
@@ -90,12 +91,26 @@ async function main(): Promise<void> {
   say('');
   say(formatMachine(machine));
   reportMissing(systems, measured);
-  if (refusal === undefined) return;
+  if (refusal === undefined) {
+    await showMigration();
+    return;
+  }
   say('');
   say(simulateEcho());
   say(
     `\nMissing: ${refusal}.\nWith it, Catpowder runs too, over AF_XDP between two namespaces:\n\n    sudo npm start`,
   );
+}
+
+/** What does not work here is said; it is no reason to call the rest a failure. */
+async function showMigration(): Promise<void> {
+  say('');
+  try {
+    say(await moveLive(onExit));
+  } catch (error) {
+    say(`No live migration: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
 }
 
 function explain(namespaces: boolean): void {

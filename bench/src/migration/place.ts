@@ -1,0 +1,120 @@
+// Where connections move: a client, the XDP switch and two backends, each in a namespace, joined by veth pairs and, for what is not
+// the switch's business, by a bridge. What runs on the backends is stack-fleet.ts and repair-fleet.ts.
+
+import { writeFileSync } from 'node:fs';
+import { Switch } from '@demikernel/capybara';
+import { passAll, XdpLink } from '@demikernel/ebpf';
+import { configure, connect, Network } from '@demikernel/lab';
+import * as kernel from '@demikernel/native/kernel';
+
+export const VIRTUAL_ADDRESS = '10.92.0.100';
+export const SWITCH_ADDRESS = '10.92.0.254';
+export const CLIENT_ADDRESS = '10.92.0.1';
+export const PORT = 8090;
+export const HEADER_KEY: Uint8Array = new Uint8Array(16).fill(7);
+const BACKENDS = 2;
+
+/** Own address of a backend, for control messages. */
+export function backendAddress(id: number): string {
+  return `10.92.0.${20 + id}`;
+}
+
+/** An IPv4 address as a number. */
+export function addressNumber(text: string): number {
+  return new DataView(kernel.parseIpAddress(text).buffer).getUint32(0);
+}
+
+/** The namespaces of one run, and the switch. {@link close} removes them, and the interfaces with them. */
+export class MovingPlace {
+  readonly client: string;
+  readonly backends: readonly string[];
+  readonly balancer: Switch;
+  readonly #network: Network;
+  readonly #bridge: string;
+  readonly #closing: (() => void)[];
+
+  /**
+   * @param kernelBackends the backends' kernels have the virtual address; otherwise a stack of our own takes it
+   * @throws DemiError `ERR_DEMI_PERMISSION`
+   */
+  constructor(kernelBackends: boolean) {
+    this.#network = new Network('moving');
+    this.#closing = [];
+    try {
+      this.#bridge = this.#network.host('s');
+      configure(this.#bridge, netlink => {
+        kernel.createBridge(netlink, { name: 'br0' });
+        kernel.changeLink(netlink, 'br0', { up: true });
+        kernel.addAddress(netlink, kernel.linkIndex('br0'), SWITCH_ADDRESS, 24);
+      });
+      this.client = this.#network.host('c');
+      this.#join(this.client, 'sc0', CLIENT_ADDRESS, true);
+      this.backends = Array.from({ length: BACKENDS }, (_, id) => this.#network.host(`b${id}`));
+      const macAddresses = this.backends.map((name, id) => {
+        if (kernelBackends) this.#serveVirtualAddress(name);
+        // The program on a backend's interface is AF_XDP's, or the one that holds packets back.
+        return this.#join(name, `sb${id}`, backendAddress(id), false);
+      });
+      this.balancer = kernel.runInNamespace(this.#bridge, newSwitch);
+      this.#closing.push(() => this.balancer.close());
+      this.balancer.addService(VIRTUAL_ADDRESS, PORT);
+      for (const [id, macAddress] of macAddresses.entries())
+        this.balancer.addBackend(id, { macAddress, interface: `sb${id}`, address: backendAddress(id) });
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Puts the virtual address onto the loopback, unspoken of. */
+  #serveVirtualAddress(namespace: string): void {
+    configure(namespace, netlink => {
+      writeFileSync('/proc/sys/net/ipv4/conf/all/arp_ignore', '1');
+      writeFileSync('/proc/sys/net/ipv4/conf/all/arp_announce', '2');
+      kernel.addAddress(netlink, kernel.linkIndex('lo'), VIRTUAL_ADDRESS, 32);
+    });
+  }
+
+  /** A cable from `device` in the bridge to `eth0` in a namespace. Returns the MAC address of that. */
+  #join(namespace: string, device: string, address: string, passes: boolean): string {
+    connect({ namespace: this.#bridge, device }, { namespace, device: 'eth0', address: `${address}/24` });
+    configure(this.#bridge, netlink =>
+      kernel.changeLink(netlink, device, { masterIndex: kernel.linkIndex('br0') }),
+    );
+    return configure(namespace, netlink => {
+      // Native XDP sees checksums as the sender left them, and a veth end takes redirected frames with a program on it.
+      kernel.setOffload('eth0', 'txChecksum', false);
+      if (passes) this.#passAll();
+      return kernel.getLink(netlink, 'eth0').macAddress;
+    });
+  }
+
+  #passAll(): void {
+    const program = passAll();
+    const link = new XdpLink({ program, ifindex: kernel.linkIndex('eth0'), mode: 'native' });
+    program.close();
+    this.#closing.push(() => link.close());
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const close of this.#closing.splice(0).reverse()) close();
+    this.#network.remove();
+  }
+}
+
+function newSwitch(): Switch {
+  return new Switch({
+    ports: [
+      { interface: 'sc0', role: 'client' },
+      { interface: 'sb0', role: 'backend' },
+      { interface: 'sb1', role: 'backend' },
+    ],
+    headerKey: HEADER_KEY,
+    hashKey: new Uint8Array(16),
+    address: SWITCH_ADDRESS,
+    connections: 64,
+    policy: 'roundRobin',
+    mode: 'native',
+  });
+}

@@ -1,0 +1,171 @@
+// Two backends of our own stack in this thread, on AF_XDP: one connection goes to and fro between them by the migration protocol,
+// with a mark for each phase. The client is driven by whoever moves.
+
+import { MigrationAgent, type OriginOutcome } from '@demikernel/capybara/host';
+import { type Demikernel, open } from 'demikernel';
+import {
+  addressNumber,
+  backendAddress,
+  HEADER_KEY,
+  MovingPlace,
+  PORT,
+  SWITCH_ADDRESS,
+  VIRTUAL_ADDRESS,
+} from './place.ts';
+
+// Stages of docs/capybara-protocol.md that a backend sends.
+const PREPARE = 1;
+const STATE = 4;
+const COMMIT = 6;
+
+/** When each phase of a move began, in µs of one clock. */
+export interface Marks {
+  prepareSent: number;
+  ackReceived: number;
+  exported: number;
+  stateSent: number;
+  imported: number;
+  committed: number;
+}
+
+/** A backend. */
+export interface StackBackend {
+  os: Demikernel;
+  agent: MigrationAgent;
+}
+
+/** What the service at a backend does with a connection that is new there. */
+export type Serve = (backend: StackBackend, qd: number, arrived: boolean) => void;
+
+export function nowUs(): number {
+  return performance.now() * 1000;
+}
+
+/** The backends, and who has the connection. */
+export class StackFleet {
+  readonly place: MovingPlace;
+  readonly backends: StackBackend[];
+  readonly marks: Marks;
+  /** Who has the connection; -1 before it is there. */
+  owner: number;
+  qd: number;
+  readonly #serve: Serve;
+  readonly #accepts: number[];
+
+  private constructor(place: MovingPlace, serve: Serve) {
+    this.place = place;
+    this.backends = [];
+    this.marks = { prepareSent: 0, ackReceived: 0, exported: 0, stateSent: 0, imported: 0, committed: 0 };
+    this.owner = -1;
+    this.qd = -1;
+    this.#serve = serve;
+    this.#accepts = [];
+  }
+
+  /** @throws DemiError `ERR_DEMI_PERMISSION` */
+  static async open(serve: Serve): Promise<StackFleet> {
+    const fleet = new StackFleet(new MovingPlace(false), serve);
+    try {
+      for (const id of fleet.place.backends.keys()) await fleet.#add(id);
+    } catch (error) {
+      fleet.close();
+      throw error;
+    }
+    return fleet;
+  }
+
+  async #add(id: number): Promise<void> {
+    const { place, marks } = this;
+    const os = await open({
+      libos: 'catpowder',
+      interface: 'eth0',
+      namespace: place.backends[id]!,
+      address: `${backendAddress(id)}/24`,
+      virtualAddresses: [VIRTUAL_ADDRESS],
+      device: 'af-xdp',
+      wait: 'spin',
+      selfCheck: false,
+      onNotice: () => {},
+    });
+    const listener = os.socket('stream');
+    os.bind(listener, `${VIRTUAL_ADDRESS}:${PORT}`);
+    os.listen(listener);
+    const agent = new MigrationAgent({
+      os,
+      self: id,
+      address: backendAddress(id),
+      switchAddress: SWITCH_ADDRESS,
+      addressOf: backend => addressNumber(backendAddress(backend)) | 0,
+      headerKey: HEADER_KEY,
+      fleetKey: new Uint8Array(32).fill(1),
+    });
+    const backend = { os, agent };
+    this.backends.push(backend);
+    const { socket } = agent;
+    const send = socket.send.bind(socket);
+    socket.send = (header, payload) => {
+      const { stage } = header;
+      // A claim leaves when the connection has been put together.
+      if (stage === COMMIT) marks.imported = nowUs();
+      send(header, payload);
+      if (stage === PREPARE) marks.prepareSent = nowUs();
+      else if (stage === STATE) marks.stateSent = nowUs();
+    };
+    this.#accepts.push(os.accept(listener));
+    agent.serve(listener, {
+      arrived: ({ qd }) => {
+        marks.committed = nowUs();
+        this.#has(id, qd, true);
+      },
+    });
+  }
+
+  #has(id: number, qd: number, arrived: boolean): void {
+    const { agent, os } = this.backends[id]!;
+    const { marks } = this;
+    let asked = false;
+    agent.migratable(qd, {
+      mayLeave: () => {
+        // Once when the move begins, and once more when the PREPARE_ACK is here.
+        if (asked) marks.ackReceived = nowUs();
+        asked = !asked;
+        return true;
+      },
+      save: () => {
+        marks.exported = nowUs();
+        return new Uint8Array(0);
+      },
+      left: () => os.close(qd),
+    });
+    this.owner = id;
+    this.qd = qd;
+    this.#serve(this.backends[id]!, qd, arrived);
+  }
+
+  /** One turn of every backend. */
+  turn(): void {
+    for (let id = 0; id < this.backends.length; id++) this.backends[id]!.os.poll();
+    if (this.owner < 0) this.#accept();
+  }
+
+  #accept(): void {
+    for (const [id, { os }] of this.backends.entries()) {
+      const token = this.#accepts[id]!;
+      if (os.isComplete(token)) this.#has(id, os.wait(token)!.acceptedQd, false);
+    }
+  }
+
+  /** Begins to move the connection to the other backend. */
+  move(done?: (outcome: OriginOutcome) => void): boolean {
+    return this.backends[this.owner]!.agent.move(this.qd, 1 - this.owner, done);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const { agent, os } of this.backends.splice(0)) {
+      agent.close();
+      os.shutDown();
+    }
+    this.place.close();
+  }
+}

@@ -1,0 +1,87 @@
+// A live connection that moves between two servers while its client talks, in front of the reader's eyes: our stack on two backends,
+// the XDP switch, an unmodified client. The parts are those of `bench -- migration`.
+
+import { setImmediate } from 'node:timers/promises';
+import { coroutines } from 'demikernel';
+import { MovingClient } from '../migration/moving-client.ts';
+import { nowUs, StackFleet } from '../migration/stack-fleet.ts';
+
+const MOVES = 200;
+const LIMIT_MS = 10_000;
+const UNDER_WAY_BYTES = 20_000;
+
+/** Runs it, and says what happened. @param onExit registers what is to be undone however the program ends */
+export async function moveLive(onExit: (undo: () => void) => () => void): Promise<string> {
+  const fleet = await StackFleet.open(({ agent, os }, qd) => {
+    const co = coroutines(os);
+    co.spawn(function* () {
+      for (;;) {
+        const { array, errno } = yield* co.pop(qd);
+        if (errno !== 0 || array === undefined) break; // it has left
+        yield* co.push(qd, array);
+        array.free();
+      }
+      agent.forget(qd);
+    });
+  });
+  const remove = onExit(() => fleet.close());
+  let client: MovingClient | undefined;
+  try {
+    client = new MovingClient(fleet.place);
+    return describe(await talk(fleet, client));
+  } finally {
+    client?.close();
+    remove();
+  }
+}
+
+interface Told {
+  moves: number;
+  bytes: number;
+  /** µs since the PREPARE, of the move in the middle of all by its length. */
+  timeline: [number, string][];
+}
+
+async function talk(fleet: StackFleet, client: MovingClient): Promise<Told> {
+  const limit = performance.now() + LIMIT_MS;
+  const lines: [number, string][][] = [];
+  let moving = false;
+  while (lines.length < MOVES || client.received < client.sent) {
+    if (performance.now() > limit) throw new Error(`${lines.length} moves in ${LIMIT_MS} ms`);
+    fleet.turn();
+    if (client.sent - client.received < UNDER_WAY_BYTES && lines.length < MOVES) client.write(1000);
+    client.read();
+    if (fleet.owner < 0 || moving || lines.length >= MOVES || client.received === 0) continue;
+    // Ctrl-C is heard between moves.
+    await setImmediate();
+    const from = fleet.owner;
+    moving = fleet.move(outcome => {
+      moving = false;
+      if (outcome !== 'moved') return;
+      const { marks } = fleet;
+      const since = (at: number): number => at - marks.prepareSent;
+      lines.push([
+        [0, `server ${from} asks server ${1 - from} to take the connection`],
+        [
+          since(marks.ackReceived),
+          `the switch sends its packets to server ${1 - from} from here on; server ${from} is silent`,
+        ],
+        [since(marks.exported), 'its whole state has been read out'],
+        [since(marks.stateSent), 'sealed and sent'],
+        [since(marks.imported), `put together at server ${1 - from}, which claims it`],
+        [since(marks.committed), `the switch says yes: server ${1 - from} goes on`],
+        [since(nowUs()), `server ${from} hears of it and forgets`],
+      ]);
+    });
+  }
+  lines.sort((a, b) => a.at(-1)![0] - b.at(-1)![0]);
+  return { moves: lines.length, bytes: client.received, timeline: lines[lines.length >> 1]! };
+}
+
+function describe({ moves, bytes, timeline }: Told): string {
+  const lines = timeline.map(([us, what]) => `${us.toFixed(0).padStart(6)} us  ${what}`);
+  return (
+    `Live migration: one TCP connection of an unmodified client was moved ${moves} times between two servers behind the XDP switch ` +
+    `while ${bytes} bytes went there and back; every byte was checked, none was lost or repeated. A move in the middle of all:\n\n${lines.join('\n')}`
+  );
+}
