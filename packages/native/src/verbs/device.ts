@@ -2,6 +2,7 @@
 // queue pairs that use them. Connections are made by connection-manager.ts.
 
 import { DemiError, type Region } from '@demikernel/memory';
+import { setNonBlocking } from '../kernel/descriptor.ts';
 import { systemError } from '../kernel/errno.ts';
 import { type Address, errno, viewOf } from '../kernel/library.ts';
 import { type MemoryMap, mapAnonymous } from '../kernel/memory-map.ts';
@@ -150,6 +151,7 @@ export class VerbsDevice {
     this.regionHigh = Number(region.address >> 32n);
     this.channel = made(library.ibv_create_comp_channel(context), 'ibv_create_comp_channel');
     this.notificationFd = readNative32(this.channel, 8) | 0;
+    setNonBlocking(this.notificationFd);
     this.completionQueue = made(
       library.ibv_create_cq(context, options.completions, 0, this.channel, 0),
       'ibv_create_cq',
@@ -172,7 +174,7 @@ export class VerbsDevice {
     this.requestNotify(this.completionQueue, 0, 0);
   }
 
-  /** Takes one notification, when `notificationFd` is readable. */
+  /** Takes one notification, if there is one. */
   takeNotification(): void {
     const { library, pageAddress } = this;
     if (library.ibv_get_cq_event(this.channel, pageAddress + 240, pageAddress + 248) === 0)
