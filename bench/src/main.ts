@@ -11,10 +11,21 @@ import { memory } from './memory/main.ts';
 import { migration } from './migration/main.ts';
 import { onExit } from './on-exit.ts';
 import { formatTable, type Report } from './rows.ts';
+import { skew } from './skew/main.ts';
 import { stack } from './stack/main.ts';
 import { switching } from './switch/main.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [echo, stack, memory, append, kv, cornflakes, switching, migration];
+const BENCHMARKS: readonly Benchmark[] = [
+  echo,
+  stack,
+  memory,
+  append,
+  kv,
+  cornflakes,
+  switching,
+  migration,
+  skew,
+];
 
 const QUICK_STALL_MS = 300;
 const FULL_STALL_MS = 2000;

@@ -71,14 +71,14 @@ function spinUntil(done: () => boolean, turn: () => void, what: string): void {
   }
 }
 
-async function openStack(): Promise<Moved> {
+async function openStack(onExit: RunOptions['onExit']): Promise<Moved> {
   let said = 0;
   const fleet = await StackFleet.open(({ os }: StackBackend, qd, arrived) => {
     if (!arrived) return;
     // The first thing a client hears from the target.
     const token = os.push(qd, Uint8Array.of(byteAt(said++)));
     os.wait(token);
-  });
+  }, onExit);
   const client = new MovingClient(fleet.place);
   const turn = (): void => fleet.turn();
   await until(() => fleet.owner >= 0, turn, 'the connection');
@@ -125,8 +125,9 @@ async function openStack(): Promise<Moved> {
   };
 }
 
-async function openRepair(): Promise<Moved> {
+async function openRepair(onExit: RunOptions['onExit']): Promise<Moved> {
   const fleet = new RepairFleet();
+  const forget = onExit(() => fleet.close());
   const client = new MovingClient(fleet.place);
   await until(
     () => fleet.owner >= 0,
@@ -158,7 +159,7 @@ async function openRepair(): Promise<Moved> {
     },
     close: () => {
       client.close();
-      fleet.close();
+      forget();
     },
   };
 }
@@ -183,10 +184,9 @@ async function measure(kib: number, moves: number, options: RunOptions): Promise
   const closeAll = (): void => {
     for (const each of opened.splice(0)) each.close();
   };
-  const remove = options.onExit(closeAll);
   try {
-    opened.push(await openStack());
-    opened.push(await openRepair());
+    opened.push(await openStack(options.onExit));
+    opened.push(await openRepair(options.onExit));
     const samples = SYSTEMS.map(system => new Samples(system, kib));
     for (const each of opened) {
       await each.fill(kib * 1024);
@@ -201,7 +201,6 @@ async function measure(kib: number, moves: number, options: RunOptions): Promise
     return samples.map(each => each.row());
   } finally {
     closeAll();
-    remove();
   }
 }
 

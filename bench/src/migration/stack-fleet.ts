@@ -3,6 +3,7 @@
 
 import { MigrationAgent, type OriginOutcome } from '@demikernel/capybara/host';
 import { type Demikernel, open } from 'demikernel';
+import type { RunOptions } from '../benchmark.ts';
 import {
   addressNumber,
   backendAddress,
@@ -51,6 +52,7 @@ export class StackFleet {
   qd: number;
   readonly #serve: Serve;
   readonly #accepts: number[];
+  #forget: () => void;
 
   private constructor(place: MovingPlace, serve: Serve) {
     this.place = place;
@@ -60,11 +62,16 @@ export class StackFleet {
     this.qd = -1;
     this.#serve = serve;
     this.#accepts = [];
+    this.#forget = () => {};
   }
 
-  /** @throws DemiError `ERR_DEMI_PERMISSION` */
-  static async open(serve: Serve): Promise<StackFleet> {
+  /**
+   * @param onExit registers what must be undone however the run ends, from the first namespace on
+   * @throws DemiError `ERR_DEMI_PERMISSION`
+   */
+  static async open(serve: Serve, onExit: RunOptions['onExit']): Promise<StackFleet> {
     const fleet = new StackFleet(new MovingPlace(false), serve);
+    fleet.#forget = onExit(() => fleet.#close());
     try {
       for (const id of fleet.place.backends.keys()) await fleet.#add(id);
     } catch (error) {
@@ -162,6 +169,10 @@ export class StackFleet {
 
   /** Idempotent. */
   close(): void {
+    this.#forget();
+  }
+
+  #close(): void {
     for (const { agent, os } of this.backends.splice(0)) {
       agent.close();
       os.shutDown();

@@ -23,15 +23,14 @@ export async function moveLive(onExit: (undo: () => void) => () => void): Promis
       }
       agent.forget(qd);
     });
-  });
-  const remove = onExit(() => fleet.close());
+  }, onExit);
   let client: MovingClient | undefined;
   try {
     client = new MovingClient(fleet.place);
     return describe(await talk(fleet, client));
   } finally {
     client?.close();
-    remove();
+    fleet.close();
   }
 }
 
