@@ -32,6 +32,18 @@ export const PEERS: readonly Peer[] = [
     debianPackage: 'qemu-system-x86',
     usedFor: 'the guest with devices of its own',
   },
+  {
+    program: 'rdma-core',
+    path: '/usr/lib/x86_64-linux-gnu/librdmacm.so.1',
+    debianPackage: 'librdmacm1',
+    usedFor: 'RDMA connections in the guest',
+  },
+  {
+    program: 'providers of verbs',
+    path: '/etc/libibverbs.d/rxe.driver',
+    debianPackage: 'ibverbs-providers',
+    usedFor: 'soft-RoCE in the guest',
+  },
   { program: 'busybox', debianPackage: 'busybox-static', usedFor: 'the first steps of the guest' },
   {
     program: 'schemas of Protocol Buffers',

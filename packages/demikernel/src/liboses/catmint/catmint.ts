@@ -125,14 +125,20 @@ export function createCatmint(runtime: Runtime, options: CatmintOptions): Librar
     reserveSlots: SPARE_SLOTS,
     debug: options.debugMemory ?? false,
   });
-  const device = new VerbsDevice({
-    device: options.rdmaDevice,
-    region,
-    completions: COMPLETION_QUEUE_ENTRIES,
-    receives: receiveSlots,
-    remoteRead: rendezvousBytes !== Number.POSITIVE_INFINITY,
-    batch: BATCH,
-  });
+  let device: VerbsDevice;
+  try {
+    device = new VerbsDevice({
+      device: options.rdmaDevice,
+      region,
+      completions: COMPLETION_QUEUE_ENTRIES,
+      receives: receiveSlots,
+      remoteRead: rendezvousBytes !== Number.POSITIVE_INFINITY,
+      batch: BATCH,
+    });
+  } catch (error) {
+    region.release();
+    throw error;
+  }
   const manager = new ConnectionManager();
   const door: RdmaDoor = {
     device,
