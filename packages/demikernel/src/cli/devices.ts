@@ -22,6 +22,7 @@ import {
   SOCK_RAW,
   systemError,
 } from '@demikernel/native/kernel';
+import { rdmaDevices } from '@demikernel/native/verbs';
 import type { Command } from './command.ts';
 import { type Controller, controllers, controllerTable, tryVfio } from './controllers.ts';
 import { textTable } from './text-table.ts';
@@ -99,12 +100,17 @@ function tryDirectFile(): void {
   }
 }
 
+function tryRdma(): void {
+  if (rdmaDevices().length === 0) throw new DemiError('ERR_DEMI_UNSUPPORTED', 'there is no RDMA device');
+}
+
 function features(): Feature[] {
   const tryRing = () => new IoUring({ entries: 8 }).close();
   return [
     attempt('catnap', 'Linux on x86-64 and koffi', 'a supported host; npm ci', () => void libc()),
     attempt('catcollar', 'io_uring', ALLOW_RING, tryRing),
     attempt('catmem', 'sealed memfds (Linux 5.1)', 'a newer kernel', trySealedMemory),
+    attempt('catmint', 'an RDMA device (rdma-core)', 'rdma link add rxe0 type rxe netdev eth0', tryRdma),
     attempt('catpowder', 'AF_XDP sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_XDP)),
     attempt('catpowder', 'XDP programs (CAP_BPF, CAP_NET_ADMIN)', GRANT, () => passAll().close()),
     attempt('catpowder', 'AF_PACKET sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_PACKET)),
