@@ -49,6 +49,7 @@ import { LeavingConnection } from './leaving.ts';
 import { Readiness } from './readiness.ts';
 import { Relearning } from './relearning.ts';
 import { Strangers } from './strangers.ts';
+import { SwitchWatch } from './switch-watch.ts';
 
 /** Attempts that are over and remembered, so that their late messages are answered and not taken for new ones. */
 const REMEMBERED = 4096;
@@ -155,6 +156,9 @@ export class MigrationAgent {
   private readonly header: MigrationHeader;
   private readonly strangers: Strangers;
   private readonly claims: Relearning;
+  private readonly watch: SwitchWatch;
+  /** Since when the switch is the one we know. */
+  private switchSinceUs: number;
 
   constructor(options: AgentOptions) {
     const { os, self } = options;
@@ -191,9 +195,11 @@ export class MigrationAgent {
       mac: new HeaderMac(sipHashOf(options.headerKey)),
       sink: (header, payload) => this.receive(header, payload),
     });
-    const send = (header: MigrationHeader): void => this.socket.send(header, undefined);
+    const send = (header: MigrationHeader): void => this.send(header, undefined);
     this.strangers = new Strangers(os, self, send, backend => options.isDown?.(backend) === true);
     this.claims = new Relearning(os.libraryOs.runtime, self, send, this.timing.maximumRetryUs);
+    this.switchSinceUs = Number.NEGATIVE_INFINITY;
+    this.watch = new SwitchWatch(self, this.random, send, () => this.relearn());
   }
 
   // ---- what applications say ----
@@ -253,7 +259,7 @@ export class MigrationAgent {
       hooks: migratable.hooks,
       heldPackets: this.options.heldPackets ?? 256,
       graceUs: this.timing.graceUs,
-      send: (header, payload) => this.socket.send(header, payload),
+      send: (header, payload) => this.send(header, payload),
       addressOf: backend => this.options.addressOf?.(backend),
       ended: (outcome, reason) => this.endDeparture(key, outcome, reason),
       hookFailed: error => this.hookFailed(error),
@@ -308,6 +314,11 @@ export class MigrationAgent {
     return this.departures.size + this.liveArrivals;
   }
 
+  /** Asks the switch whether it is still the one that we know; one that was restarted is told what is ours. For every now and then. */
+  watchSwitch(): void {
+    this.watch.ask();
+  }
+
   /** Tells a restarted switch which connections are ours. What is frozen is not: its outcome is still to come. */
   relearn(): void {
     for (const migratable of this.migratables.values()) {
@@ -342,7 +353,17 @@ export class MigrationAgent {
 
   // ---- what the network says ----
 
+  /** Whatever leaves names the switch that we know. */
+  private send(header: MigrationHeader, payload: Uint8Array | undefined): void {
+    header.boot = this.watch.boot;
+    this.socket.send(header, payload);
+  }
+
   private receive(h: MigrationHeader, payload: Uint8Array): void {
+    const { boot } = this.watch;
+    const wasAnswer = this.watch.receive(h);
+    if (this.watch.boot !== boot) this.switchSinceUs = this.nowUs;
+    if (wasAnswer) return;
     const key = migrationKey(readName(h));
     const leaving = this.departures.get(key)?.moving;
     if (leaving !== undefined) {
@@ -364,7 +385,11 @@ export class MigrationAgent {
       const flow = flowKey(readName(h));
       const arriving = this.arrivalsByFlow.get(flow)?.migration;
       const isComing = arriving !== undefined && arriving.state !== TARGET_DONE;
-      this.strangers.judge(h, isComing || this.migratables.has(flow));
+      this.strangers.judge(
+        h,
+        isComing || this.migratables.has(flow),
+        this.nowUs - this.switchSinceUs < this.timing.orphanUs,
+      );
     } else if (h.stage === PREPARE && h.origin !== this.self) this.prepare(h, key);
     else if (h.stage === PREPARE_ACK && h.origin === this.self) this.returnStray(h);
     else if (h.stage === ORDER) this.obey(h);
@@ -396,7 +421,7 @@ export class MigrationAgent {
     answer.origin = this.self;
     answer.target = h.target;
     answer.sender = this.self;
-    this.socket.send(answer, undefined);
+    this.send(answer, undefined);
   }
 
   /**
@@ -473,7 +498,7 @@ export class MigrationAgent {
   private beginArrival(h: MigrationHeader, key: string, expected: Expected, hooks: ArrivalHooks): void {
     const state = new ArrivingState({
       expected,
-      send: header => this.socket.send(header, undefined),
+      send: header => this.send(header, undefined),
       ended: outcome => {
         this.liveArrivals--;
         if (outcome === 'owned') this.takeOver(migration, state, hooks);
@@ -567,7 +592,7 @@ export class MigrationAgent {
     answer.origin = h.origin;
     answer.target = this.self;
     answer.sender = this.self;
-    this.socket.send(answer, undefined);
+    this.send(answer, undefined);
   }
 
   // ---- the rest ----

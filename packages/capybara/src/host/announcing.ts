@@ -80,6 +80,7 @@ export class Announcer {
 
   #beat(): void {
     this.#send();
+    this.#options.agent.watchSwitch();
     this.#options.runtime.timers.arm(this.#timer, this.#options.intervalUs ?? INTERVAL_US);
   }
 

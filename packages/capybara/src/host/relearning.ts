@@ -2,7 +2,7 @@
 
 import { type Runtime, Timer } from 'demikernel/stack';
 import { type FlowName, flowKey, readName, writeName } from '../tcpmig/flow.ts';
-import { MigrationHeader, RELEARN, VERDICT_LOST, VERDICT_OWNED } from '../tcpmig/header.ts';
+import { MigrationHeader, RELEARN, VERDICT_LOST, VERDICT_OWNED, VERDICT_STALE } from '../tcpmig/header.ts';
 
 /** Claims sent in one go: they have to fit in the receive queue of the answers. */
 const BURST = 128;
@@ -52,30 +52,37 @@ export class Relearning {
 
   onTimer(): void {
     let left = BURST;
-    for (const [key, { flow, epochOf }] of this.claims) {
+    for (const [key, claim] of this.claims) {
       if (left-- === 0) break;
-      const epoch = epochOf();
-      if (epoch === undefined) {
-        this.claims.delete(key);
-        continue;
-      }
-      const h = this.header;
-      writeName(h, { ...flow, identifierLow: 0, identifierHigh: 0 });
-      h.stage = RELEARN;
-      h.epoch = epoch;
-      h.origin = this.self;
-      h.target = this.self;
-      h.sender = this.self;
-      this.send(h);
+      this.say(key, claim);
     }
     if (this.claims.size > 0) this.runtime.timers.arm(this.timer, this.retryUs);
+  }
+
+  private say(key: string, { flow, epochOf }: Claim): void {
+    const epoch = epochOf();
+    if (epoch === undefined) {
+      this.claims.delete(key);
+      return;
+    }
+    const h = this.header;
+    writeName(h, { ...flow, identifierLow: 0, identifierHigh: 0 });
+    h.stage = RELEARN;
+    h.epoch = epoch;
+    h.origin = this.self;
+    h.target = this.self;
+    h.sender = this.self;
+    this.send(h);
   }
 
   /** A verdict without an identifier; false when it answers no claim. */
   answered(h: MigrationHeader): boolean {
     if (h.origin !== this.self || h.target !== this.self) return false;
     const key = flowKey(readName(h));
-    if (!this.claims.has(key)) return true;
+    const claim = this.claims.get(key);
+    if (claim === undefined) return true;
+    // We knew an earlier start of the switch: the same claim for this one.
+    if (h.verdict === VERDICT_STALE) this.say(key, claim);
     if (h.verdict === VERDICT_LOST) this.lost++;
     if (h.verdict === VERDICT_OWNED || h.verdict === VERDICT_LOST) this.claims.delete(key);
     return true;

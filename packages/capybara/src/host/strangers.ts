@@ -88,8 +88,14 @@ export class Strangers {
     this.send(answer);
   }
 
-  /** The switch has answered. @param isHere whether the connection has arrived meanwhile */
-  judge(h: MigrationHeader, isHere: boolean): void {
+  /**
+   * The switch has answered.
+   *
+   * @param isHere whether the connection has arrived meanwhile
+   * @param isYoung whether the switch was restarted so lately that what it does not know may be in doubt between two hosts: nobody
+   *   is reset for that, and the client comes again
+   */
+  judge(h: MigrationHeader, isHere: boolean, isYoung: boolean): void {
     const key = flowKey(readName(h));
     const asked = this.asked.get(key);
     if (asked === undefined) return;
@@ -101,7 +107,8 @@ export class Strangers {
     }
     const ours = h.entryOwner === this.self && h.entryTarget === ANY_BACKEND;
     const dead = h.entryTarget === ANY_BACKEND && this.isDown(h.entryOwner);
-    const nowhere = h.verdict === VERDICT_UNKNOWN || (h.verdict === VERDICT_ENTRY && (ours || dead));
+    const nowhere =
+      (h.verdict === VERDICT_UNKNOWN && !isYoung) || (h.verdict === VERDICT_ENTRY && (ours || dead));
     if (nowhere) resetStranger(this.os.libraryOs, asked.listenerQd, asked.stranger);
   }
 }

@@ -40,9 +40,11 @@ export const AT_HASH_SECOND = 84;
 export const HASH_WORDS = 7;
 /** Virtual addresses in network order; 0 is none. */
 export const AT_ADDRESSES = 112;
+/** Drawn when the switch starts: claims of hosts name it, or they are of an earlier start. */
+export const AT_BOOT = 144;
 
 /** Which layout this is. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 // Policies for new connections.
 export const POLICY_MAGLEV = 0;
@@ -184,6 +186,7 @@ export const SWITCH_PATHS = [
   'malformedControl',
   'badMac',
   'wrongSender',
+  'staleBoot',
   'heartbeat',
   'controlForwarded',
   'noTarget',

@@ -9,7 +9,8 @@
 //   RELEARN      no entry, or an older epoch    -> OWNED(sender, e)           |
 //   QUERY                                                                    /
 //
-// A message that comes again when it has done its work gets the same answer. All others change nothing.
+// A message that comes again when it has done its work gets the same answer. All others change nothing. Messages that change
+// entries name the start of the switch that they are for; those of an earlier one are told so, and change nothing.
 
 import { SipHash } from 'demikernel/migration';
 import * as H from '../tcpmig/header.ts';
@@ -69,6 +70,8 @@ export class ModelControl {
     s.virtualAddress = v.getInt32(m + H.AT_VIRTUAL_ADDRESS, true);
     s.ports = v.getInt32(m + H.AT_CLIENT_PORT, true);
     this.#look(s.lookup());
+    if (((BOUND_STAGES >>> stage) & 1) !== 0 && v.getInt32(m + H.AT_BOOT, true) !== s.tables.boot)
+      return this.#bounce(H.VERDICT, H.VERDICT_STALE, PATH.staleBoot, v, o);
     if (stage === H.PREPARE) return this.#prepare(v, o, length);
     if (stage === H.PREPARE_ACK) return this.#prepareAck(v, o, length);
     const verdict = this.#claim(stage, sender, v, m);
@@ -131,6 +134,7 @@ export class ModelControl {
       return this.#bounce(H.REJECT, H.REASON_NO_TARGET, PATH.rejected, v, o);
     v.setUint16(m + H.AT_TARGET, target, true);
     v.setInt32(m + H.AT_EPOCH, this.#epoch, true);
+    v.setInt32(m + H.AT_BOOT, this.#state.tables.boot, true);
     this.#mac.sign(v, m);
     return this.#forward(target, PATH.prepare, v, o, length);
   }
@@ -202,6 +206,7 @@ export class ModelControl {
     const prepared = this.#ownership >= L.PHASE_PREPARED;
     v.setUint8(m + H.AT_STAGE, stage);
     v.setUint8(m + H.AT_VERDICT, verdict);
+    v.setInt32(m + H.AT_BOOT, this.#state.tables.boot, true);
     v.setInt32(m + H.AT_ENTRY_EPOCH, this.#epoch, true);
     v.setUint16(m + H.AT_ENTRY_OWNER, known ? this.#ownership & L.BACKEND_MASK : H.ANY_BACKEND, true);
     v.setUint16(
@@ -288,6 +293,10 @@ export const TARGET_STAGES: number =
   (1 << H.COMMIT) |
   (1 << H.RELEASE) |
   (1 << H.MOVED);
+
+/** Stages that change entries, a bit each: they name the start of the switch that they are for. */
+export const BOUND_STAGES: number =
+  (1 << H.PREPARE_ACK) | (1 << H.COMMIT) | (1 << H.CLAIM_BACK) | (1 << H.RELEASE) | (1 << H.RELEARN);
 
 /** The backend that a message is only passed on to; -1 for the switch's own business. */
 function forwardedTo(stage: number, sender: number, v: DataView, m: number): number {

@@ -38,8 +38,11 @@ export const MESSAGE: number = UDP + UDP_BYTES;
 
 /** R8 the stage to write, R9 the verdict, R7 the path; the entry is in AT_SNAPSHOT. */
 export function bounce(code: F.Code): void {
-  const { a } = code;
+  const { a, options } = code;
   a.label('bounce')
+    .mapValue(R1, options.memory)
+    .load32(R1, R1, L.AT_BOOT)
+    .store32(R6, MESSAGE + H.AT_BOOT, R1)
     .store8(R6, MESSAGE + H.AT_STAGE, R8)
     .store8(R6, MESSAGE + H.AT_VERDICT, R9)
     .load64(R1, R10, F.AT_SNAPSHOT)

@@ -23,7 +23,7 @@ import {
 } from '@demikernel/ebpf';
 import * as H from '../tcpmig/header.ts';
 import * as L from './layout.ts';
-import { ORIGIN_STAGES, TARGET_STAGES } from './model-control.ts';
+import { BOUND_STAGES, ORIGIN_STAGES, TARGET_STAGES } from './model-control.ts';
 import { bounce, MESSAGE, passOn, UDP } from './program-answer.ts';
 import { INSERT, LEAST_LOADED, LOOKUP } from './program-flow.ts';
 import * as F from './program-frame.ts';
@@ -66,6 +66,21 @@ export function controlMessage(code: F.Code): void {
     .label('vanished')
     .mov(R9, 0)
     .label('stage')
+    .comment('what changes an entry is for this start of the switch, or for none')
+    .mov(R1, 1)
+    .lsh(R1, R8)
+    .jset(R1, BOUND_STAGES, 'bound')
+    .ja('current')
+    .label('bound')
+    .mapValue(R1, code.options.memory)
+    .load32(R1, R1, L.AT_BOOT)
+    .load32(R2, R6, MESSAGE + H.AT_BOOT)
+    .jeq32(R1, R2, 'current')
+    .mov(R8, H.VERDICT)
+    .mov(R9, H.VERDICT_STALE)
+    .mov(R7, L.PATH.staleBoot)
+    .ja('bounce')
+    .label('current')
     .jeq(R8, H.PREPARE, 'prepare')
     .jeq(R8, H.RELEARN, 'relearn')
     .jeq(R9, 0, 'unknownEntry')
@@ -214,6 +229,9 @@ function prepare(code: F.Code): void {
     .store16(R6, MESSAGE + H.AT_TARGET, R8)
     .load64(R1, R10, F.AT_SNAPSHOT)
     .store32(R6, MESSAGE + H.AT_EPOCH, R1)
+    .mapValue(R1, options.memory)
+    .load32(R1, R1, L.AT_BOOT)
+    .store32(R6, MESSAGE + H.AT_BOOT, R1)
     .mov(R1, R6)
     .add(R1, MESSAGE)
     .callLabel(HEADER_MAC)

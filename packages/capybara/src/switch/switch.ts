@@ -1,6 +1,7 @@
 // The switch on real devices: programs, maps, links, and the clock that ages its flows. Everything it has in the kernel
 // hangs on descriptors of this process and goes with it, however it ends. The logic is in the programs; see program.ts.
 
+import { randomInt } from 'node:crypto';
 import { DevMap, MappedArray, PROGRAM_XDP_HAS_FRAGS, Program, possibleCpus, XdpLink } from '@demikernel/ebpf';
 import { DemiError } from '@demikernel/memory';
 import { getLink, NetlinkSocket, parseIpAddress, parseMacAddress } from '@demikernel/native/kernel';
@@ -130,6 +131,7 @@ export class Switch {
       this.flows = new FlowTable(this.tables);
       this.tables.setSecrets(options.headerKey, options.hashKey);
       this.tables.switchAddress = address;
+      this.tables.boot = randomInt(1, 2 ** 32) | 0;
       this.tables.policy = options.policy ?? 'maglev';
       this.tables.learning = options.learning ?? false;
       this.tables.fence = options.fence ?? true;

@@ -133,6 +133,15 @@ export class SwitchTables {
     return Atomics.load(this.words, L.AT_NOW >> 2);
   }
 
+  /** Which start of the switch this is; messages that change entries must name it. Whoever starts one draws it. */
+  set boot(boot: number) {
+    this.words[L.AT_BOOT >> 2] = boot;
+  }
+
+  get boot(): number {
+    return this.words[L.AT_BOOT >> 2]!;
+  }
+
   /** While on, packets of unknown connections are dropped, rather than sent where they may be reset. */
   set learning(on: boolean) {
     this.words[L.AT_LEARNING >> 2] = on ? 1 : 0;

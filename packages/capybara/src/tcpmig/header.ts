@@ -31,6 +31,8 @@ export const AT_ORIGIN = 32;
 export const AT_TARGET = 34;
 export const AT_FRAGMENT_INDEX = 36;
 export const AT_FRAGMENT_COUNT = 38;
+/** Of all stages but STATE and STATE_ACK, which have the fragment's numbers there. */
+export const AT_BOOT = 36;
 export const AT_TOTAL_BYTES = 40;
 export const AT_PAYLOAD_BYTES = 44;
 export const AT_SENDER = 46;
@@ -79,14 +81,11 @@ export const LAST_STAGE = 15;
 
 /** Flag: `totalBytes` of a PREPARE is an estimate that the target need not reserve. */
 export const FLAG_ESTIMATE = 1;
-/** Flag: the connection is being drained from its origin: a target should refuse only when it must. */
-export const FLAG_DRAIN = 2;
 
 /** `target` of a PREPARE: the backend with the least load. Also: no backend. */
 export const ANY_BACKEND = 0xffff;
 
 // Verdicts of the switch.
-export const VERDICT_NONE = 0;
 /** The claim holds: the sender owns the connection from `entryEpoch` on. */
 export const VERDICT_OWNED = 1;
 /** The claim does not hold; the entry says who has the connection. */
@@ -97,6 +96,8 @@ export const VERDICT_UNKNOWN = 3;
 export const VERDICT_LEARNING = 4;
 /** The answer to a QUERY: no claim was made. */
 export const VERDICT_ENTRY = 5;
+/** The message names another start of the switch: nothing was done, and `boot` is the present one's. */
+export const VERDICT_STALE = 6;
 
 // Reasons of a REJECT.
 /** The target takes no more for now. */
@@ -155,6 +156,8 @@ export class MigrationHeader {
   target: number;
   fragmentIndex: number;
   fragmentCount: number;
+  /** Which start of the switch the message is for, as far as its sender knows; of a VERDICT, the present one. */
+  boot: number;
   /** Bytes of the whole sealed state. */
   totalBytes: number;
   /** Bytes behind the header. */
@@ -182,6 +185,7 @@ export class MigrationHeader {
     this.target = ANY_BACKEND;
     this.fragmentIndex = 0;
     this.fragmentCount = 0;
+    this.boot = 0;
     this.totalBytes = 0;
     this.payloadBytes = 0;
     this.sender = 0;
@@ -207,8 +211,10 @@ export function writeHeader(h: MigrationHeader, view: DataView, offset: number, 
   view.setInt32(offset + AT_IDENTIFIER + 4, h.identifierHigh, true);
   view.setUint16(offset + AT_ORIGIN, h.origin, true);
   view.setUint16(offset + AT_TARGET, h.target, true);
-  view.setUint16(offset + AT_FRAGMENT_INDEX, h.fragmentIndex, true);
-  view.setUint16(offset + AT_FRAGMENT_COUNT, h.fragmentCount, true);
+  if (h.stage === STATE || h.stage === STATE_ACK) {
+    view.setUint16(offset + AT_FRAGMENT_INDEX, h.fragmentIndex, true);
+    view.setUint16(offset + AT_FRAGMENT_COUNT, h.fragmentCount, true);
+  } else view.setInt32(offset + AT_BOOT, h.boot, true);
   view.setInt32(offset + AT_TOTAL_BYTES, h.totalBytes, true);
   view.setUint16(offset + AT_PAYLOAD_BYTES, h.payloadBytes, true);
   view.setUint16(offset + AT_SENDER, h.sender, true);
@@ -251,8 +257,10 @@ export function parseHeader(
   h.identifierHigh = view.getInt32(offset + AT_IDENTIFIER + 4, true);
   h.origin = view.getUint16(offset + AT_ORIGIN, true);
   h.target = view.getUint16(offset + AT_TARGET, true);
-  h.fragmentIndex = view.getUint16(offset + AT_FRAGMENT_INDEX, true);
-  h.fragmentCount = view.getUint16(offset + AT_FRAGMENT_COUNT, true);
+  const isFragment = stage === STATE || stage === STATE_ACK;
+  h.fragmentIndex = isFragment ? view.getUint16(offset + AT_FRAGMENT_INDEX, true) : 0;
+  h.fragmentCount = isFragment ? view.getUint16(offset + AT_FRAGMENT_COUNT, true) : 0;
+  h.boot = isFragment ? 0 : view.getInt32(offset + AT_BOOT, true);
   h.totalBytes = view.getInt32(offset + AT_TOTAL_BYTES, true);
   h.payloadBytes = payloadBytes;
   h.sender = view.getUint16(offset + AT_SENDER, true);

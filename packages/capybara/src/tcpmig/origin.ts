@@ -39,6 +39,7 @@ import {
   VERDICT_ENTRY,
   VERDICT_LEARNING,
   VERDICT_OWNED,
+  VERDICT_STALE,
   VERDICT_UNKNOWN,
 } from './header.ts';
 import type { SealName, StateSeal } from './seal.ts';
@@ -302,6 +303,12 @@ export class OriginMigration {
    */
   private receiveVerdict(h: MigrationHeader, nowUs: number): void {
     if (h.verdict === VERDICT_LEARNING) return; // asked again in time
+    if (h.verdict === VERDICT_STALE) {
+      // The switch was restarted; whoever sends for us knows the new one now. One answer draws one message, never more.
+      if (this.state === ORIGIN_FENCING || this.state === ORIGIN_CLAIMING) this.sendPlain(CLAIM_BACK);
+      else if (this.state === ORIGIN_RELEARNING) this.sendPlain(RELEARN);
+      return;
+    }
     const unknown = h.verdict === VERDICT_UNKNOWN;
     const isOurs = !unknown && h.entryOwner === this.self && h.entryTarget === ANY_BACKEND;
     if (this.state === ORIGIN_ASKING) this.judgeEntry(h, unknown, nowUs);

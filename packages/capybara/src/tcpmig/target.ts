@@ -30,6 +30,7 @@ import {
   VERDICT,
   VERDICT_LEARNING,
   VERDICT_OWNED,
+  VERDICT_STALE,
   VERDICT_UNKNOWN,
 } from './header.ts';
 import type { SealName, StateSeal } from './seal.ts';
@@ -151,8 +152,7 @@ export class TargetMigration {
     if (nowUs >= this.limitUs) this.tooLate(nowUs);
     else if (nowUs >= this.retry.dueUs) {
       this.retry.again(nowUs);
-      if (this.state === TARGET_RELEARNING) this.sendPlain(RELEARN);
-      else this.sendPlain(this.state === TARGET_COMMITTING ? COMMIT : RELEASE);
+      this.sendClaim();
     }
     this.schedule();
   }
@@ -245,6 +245,12 @@ export class TargetMigration {
   /** As the origin's: judged by the entry shown, because anybody may have our old messages answered again. */
   private receiveVerdict(h: MigrationHeader, nowUs: number): void {
     if (h.verdict === VERDICT_LEARNING) return;
+    if (h.verdict === VERDICT_STALE) {
+      // The switch was restarted; whoever sends for us knows the new one now. One answer draws one message, never more.
+      if (this.state === TARGET_EXPECTING && this.fragments === undefined) this.sendPlain(PREPARE_ACK);
+      else if (this.state > TARGET_EXPECTING && this.state < TARGET_DONE) this.sendClaim();
+      return;
+    }
     if (this.state === TARGET_RELEASING) {
       this.finish('gone');
       return;
@@ -353,6 +359,12 @@ export class TargetMigration {
     h.totalBytes = 0;
     h.entryOwner = ANY_BACKEND;
     return h;
+  }
+
+  /** What the present state asks of the switch. */
+  private sendClaim(): void {
+    if (this.state === TARGET_RELEARNING) this.sendPlain(RELEARN);
+    else this.sendPlain(this.state === TARGET_COMMITTING ? COMMIT : RELEASE);
   }
 
   private sendPlain(stage: number): void {

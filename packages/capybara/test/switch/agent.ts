@@ -13,6 +13,8 @@ export class Agent {
   readonly #out: number;
   readonly #in: number;
   readonly #bytes: Buffer;
+  /** The start of the switch that it knows. */
+  boot = 0;
 
   constructor(bed: SwitchTestbed, id: number, mac: H.HeaderMac) {
     this.id = id;
@@ -29,6 +31,7 @@ export class Agent {
     Object.assign(h, fields);
     h.stage = stage;
     h.sender = this.id;
+    h.boot = this.boot;
     const bytes = Buffer.alloc(H.HEADER_BYTES);
     H.writeHeader(h, new DataView(bytes.buffer, bytes.byteOffset), 0, this.#mac);
     this.sendBytes(bytes);
@@ -46,6 +49,7 @@ export class Agent {
     const h = new H.MigrationHeader();
     const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
     assert.ok(H.parseHeader(h, view, 0, got, this.#mac));
+    if (h.boot !== 0) this.boot = h.boot;
     return h;
   }
 }

@@ -25,6 +25,7 @@ const SWITCH_ADDRESS = 0x0a01_0001;
 const VIRTUAL = [0x0a02_0001, 0x0a02_0002];
 const SERVED = [80, 443];
 const BACKENDS = 6;
+const BOOT = 0x7e57_b007;
 const HEADER_KEY = new Uint8Array(16).map((_, i) => i * 7 + 1);
 const HASH_KEY = new Uint8Array(16).map((_, i) => i * 11 + 3);
 const CLIENT_MAC = Uint8Array.of(2, 0, 0, 0, 0, 0xcc);
@@ -45,6 +46,7 @@ function refusal(): string | undefined {
 function configure(tables: SwitchTables): void {
   tables.setSecrets(HEADER_KEY, HASH_KEY);
   tables.switchAddress = SWITCH_ADDRESS;
+  tables.boot = BOOT;
   for (let port = 0; port < ROLES.length; port++) tables.setPort(port, PORT_MACS[port]!);
   for (const address of VIRTUAL) for (const port of SERVED) tables.addService(address, port);
   for (let id = 0; id < BACKENDS; id++) addBackend(tables, id);
@@ -199,6 +201,7 @@ class Traffic {
     h.target = r.below(8) === 0 ? H.ANY_BACKEND : target;
     h.epoch = (flow?.epoch ?? 0) + (r.below(6) === 0 ? r.below(5) - 2 : 0);
     h.sender = senderOf(h, r);
+    h.boot = r.below(15) === 0 ? r.below(1 << 30) : BOOT;
     h.flags = r.below(4);
     h.verdict = r.below(4);
     h.identifierLow = r.below(1 << 30);

@@ -176,6 +176,11 @@ test('orders from backends move an entry, and are answered', { skip }, () => {
   origin.send(H.QUERY, about);
   const entry = origin.receive('switch');
   assert.deepEqual([entry.verdict, entry.entryOwner, entry.entryEpoch], [H.VERDICT_ENTRY, backend, 0]);
+  // Who has not heard from this start of the switch is told of it, and asks again.
+  target.boot = entry.boot ^ 1;
+  target.send(H.COMMIT, { ...about, target: other });
+  const stale = target.receive('switch');
+  assert.deepEqual([stale.verdict, stale.boot, entry.boot !== 0], [H.VERDICT_STALE, entry.boot, true]);
   target.send(H.COMMIT, { ...about, target: other });
   assert.equal(target.receive('switch').verdict, H.VERDICT_LOST);
 

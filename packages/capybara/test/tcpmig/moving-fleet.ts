@@ -1,7 +1,7 @@
 // A whole fleet in one world: clients on an ordinary stack, the switch, backends with agents and an application whose every byte is
 // checked, and somebody who watches that never two backends speak for one connection.
 
-import { type Demikernel, ECANCELED, ECONNRESET, type QueueToken, SHUT_WR } from 'demikernel';
+import { type Demikernel, ECANCELED, ECONNRESET, ETIMEDOUT, type QueueToken, SHUT_WR } from 'demikernel';
 import type { SeededRandom } from 'demikernel/simulator';
 import {
   type LinkOptions,
@@ -382,9 +382,9 @@ export class MovingFleet {
     );
   }
 
-  /** Whether the client has been told that its connection is gone. */
+  /** Whether the client knows that its connection is gone: it was told, or, while a switch is restarted over and over, it asked in vain. */
   get wasReset(): boolean {
     const errno = this.client.end?.errno ?? 0;
-    return errno === ECONNRESET || errno === ECANCELED;
+    return errno === ECONNRESET || errno === ECANCELED || errno === ETIMEDOUT;
   }
 }

@@ -14,7 +14,6 @@ import {
   AT_VIRTUAL_ADDRESS,
   AT_VIRTUAL_PORT,
   MIGRATION_PORT,
-  RELEARN,
 } from '../../src/tcpmig/header.ts';
 
 const GEOMETRY = { buckets: 16, cpus: 1 };
@@ -65,6 +64,7 @@ export class SwitchOnWire {
   private readonly frame: Frame;
   private readonly backends: SwitchBackend[];
   private readonly down: Set<number>;
+  private boot: number;
   private model: SwitchModel;
   private flows: FlowTable;
 
@@ -81,6 +81,7 @@ export class SwitchOnWire {
     this.frame = new Frame();
     this.backends = [];
     this.down = new Set();
+    this.boot = 1;
     this.tables = new SwitchTables(GEOMETRY);
     this.flows = new FlowTable(this.tables);
     this.model = new SwitchModel({ tables: this.tables, roles: ['client', 'backend'] });
@@ -109,6 +110,7 @@ export class SwitchOnWire {
     this.flows = new FlowTable(tables);
     this.model = new SwitchModel({ tables, roles: ['client', 'backend'] });
     tables.switchAddress = this.options.address;
+    tables.boot = this.boot;
     if (copied) return;
     tables.setSecrets(this.options.headerKey, new Uint8Array(16));
     tables.setPort(0, this.clientMac);
@@ -121,6 +123,7 @@ export class SwitchOnWire {
 
   /** Everything is forgotten, and nobody knows anything until `learned`. */
   restart(): void {
+    this.boot = Math.imul(this.boot + 1, 0x9e3779b1) | 1;
     this.fill(new SwitchTables(GEOMETRY, template!.slice(0)), true);
     for (const id of this.down) this.tables.setBackendState(id, 'down');
     this.tables.learning = true;
@@ -169,9 +172,7 @@ export class SwitchOnWire {
     let fate: MessageFate = 'pass';
     if (isMessage && flow !== undefined)
       fate = this.onMessage?.(view.getUint8(offset + MESSAGE + AT_STAGE), flow) ?? 'pass';
-    // A RELEARN carries nothing that tells one restart of the switch from another: docs/capybara-protocol.md says what follows.
-    const isRelearn = isMessage && view.getUint8(offset + MESSAGE + AT_STAGE) === RELEARN;
-    if (isMessage && !isRelearn && this.overheard.length < MAX_OVERHEARD) {
+    if (isMessage && this.overheard.length < MAX_OVERHEARD) {
       this.overheard.push(bytes.slice(offset, offset + length));
     }
     if (fate === 'drop') {
