@@ -25,10 +25,13 @@ class Samples {
   readonly bufferedKib: number;
   readonly blackout: Histogram = new Histogram();
   readonly phases: ReadonlyMap<string, Histogram> = new Map(PHASES.map(name => [name, new Histogram()]));
+  /** Attempts after which the connection was where it had been: a stall of the machine was longer than the protocol waits. */
+  stayed: number;
 
   constructor(system: string, bufferedKib: number) {
     this.system = system;
     this.bufferedKib = bufferedKib;
+    this.stayed = 0;
   }
 
   row(): Row {
@@ -36,6 +39,7 @@ class Samples {
       system: this.system,
       bufferedKib: this.bufferedKib,
       moves: this.blackout.count,
+      stayed: this.stayed,
       blackoutP50Us: rounded(this.blackout.percentileUs(0.5)),
       blackoutP99Us: rounded(this.blackout.percentileUs(0.99)),
     };
@@ -48,8 +52,8 @@ class Samples {
 /** One connection that can be moved, with so much in it that nobody has read. */
 interface Moved {
   fill(bytes: number): Promise<void>;
-  /** Moves it once; counts when `samples` are given. */
-  move(samples: Samples | undefined): void;
+  /** Moves it once, or tries to; counts when `samples` are given. Returns whether it has moved. */
+  move(samples: Samples | undefined): boolean;
   close(): void;
 }
 
@@ -99,11 +103,16 @@ async function openStack(onExit: RunOptions['onExit']): Promise<Moved> {
       let outcome = '';
       const begunUs = nowUs();
       if (!fleet.move(how => (outcome = how))) throw new Error('the connection does not leave');
-      spinUntil(() => client.read() > 0, turn, 'the first byte');
+      let heard = 0;
+      spinUntil(() => (heard += client.read()) > 0 || outcome === 'stayed', turn, 'the first byte');
       const heardUs = nowUs();
       spinUntil(() => outcome !== '', turn, 'the end of the move');
-      if (outcome !== 'moved') throw new Error(`the connection has ${outcome}`);
-      if (samples === undefined) return;
+      if (outcome === 'stayed') {
+        if (samples !== undefined) samples.stayed++;
+        return false;
+      }
+      if (outcome !== 'moved') throw new Error(`the connection is ${outcome}`);
+      if (samples === undefined) return true;
       const { marks } = fleet;
       const at = [
         begunUs,
@@ -117,6 +126,7 @@ async function openStack(onExit: RunOptions['onExit']): Promise<Moved> {
       for (let i = 0; i < PHASES.length; i++)
         samples.phases.get(PHASES[i]!)!.record((at[i + 1]! - at[i]!) * 1000);
       samples.blackout.record((heardUs - marks.ackReceived) * 1000);
+      return true;
     },
     close: () => {
       client.close();
@@ -156,6 +166,7 @@ async function openRepair(onExit: RunOptions['onExit']): Promise<Moved> {
       );
       samples?.blackout.record((nowUs() - fleet.frozenUs) * 1000);
       fleet.finish();
+      return true;
     },
     close: () => {
       client.close();
@@ -194,7 +205,7 @@ async function measure(kib: number, moves: number, options: RunOptions): Promise
     }
     for (let done = 0; done < moves; done += TURN_MOVES) {
       for (const [i, each] of opened.entries())
-        for (let n = 0; n < Math.min(TURN_MOVES, moves - done); n++) each.move(samples[i]);
+        for (let moved = 0; moved < Math.min(TURN_MOVES, moves - done); ) if (each.move(samples[i])) moved++;
       // Ctrl-C is heard between turns.
       await new Promise(resolve => setImmediate(resolve));
     }
@@ -214,6 +225,7 @@ function tables(rows: readonly Row[]): Table[] {
         word('system', 'system'),
         figure('KiB', 'bufferedKib', 0),
         figure('moves', 'moves', 0),
+        figure('stayed', 'stayed', 0),
         figure('blackout p50 µs', 'blackoutP50Us'),
         figure('p99 µs', 'blackoutP99Us'),
         {

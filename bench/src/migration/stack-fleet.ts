@@ -53,6 +53,8 @@ export class StackFleet {
   readonly #serve: Serve;
   readonly #accepts: number[];
   #forget: () => void;
+  /** Whether the service has been asked once in the move under way. */
+  #asked: boolean;
 
   private constructor(place: MovingPlace, serve: Serve) {
     this.place = place;
@@ -63,6 +65,7 @@ export class StackFleet {
     this.#serve = serve;
     this.#accepts = [];
     this.#forget = () => {};
+    this.#asked = false;
   }
 
   /**
@@ -130,12 +133,11 @@ export class StackFleet {
   #has(id: number, qd: number, arrived: boolean): void {
     const { agent, os } = this.backends[id]!;
     const { marks } = this;
-    let asked = false;
     agent.migratable(qd, {
       mayLeave: () => {
         // Once when the move begins, and once more when the PREPARE_ACK is here.
-        if (asked) marks.ackReceived = nowUs();
-        asked = !asked;
+        if (this.#asked) marks.ackReceived = nowUs();
+        this.#asked = true;
         return true;
       },
       save: () => {
@@ -164,6 +166,7 @@ export class StackFleet {
 
   /** Begins to move the connection to the other backend. */
   move(done?: (outcome: OriginOutcome) => void): boolean {
+    this.#asked = false;
     return this.backends[this.owner]!.agent.move(this.qd, 1 - this.owner, done);
   }
 
