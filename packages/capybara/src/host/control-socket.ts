@@ -47,8 +47,11 @@ export class ControlSocket {
   private readonly mac: HeaderMac;
   private readonly sink: MessageSink;
   private readonly header: MigrationHeader;
-  private readonly scratch: Uint8Array;
-  private readonly scratchView: DataView;
+  // Apart, because what sinks send goes out while they still read what has come.
+  private readonly outgoing: Uint8Array;
+  private readonly outgoingView: DataView;
+  private readonly incoming: Uint8Array;
+  private readonly incomingView: DataView;
   private readonly arrived: Operation[];
   private scheduled: boolean;
   private closed: boolean;
@@ -62,8 +65,10 @@ export class ControlSocket {
     this.mac = options.mac;
     this.sink = options.sink;
     this.header = new MigrationHeader();
-    this.scratch = new Uint8Array(HEADER_BYTES + FRAGMENT_BYTES);
-    this.scratchView = new DataView(this.scratch.buffer);
+    this.outgoing = new Uint8Array(HEADER_BYTES + FRAGMENT_BYTES);
+    this.outgoingView = new DataView(this.outgoing.buffer);
+    this.incoming = new Uint8Array(HEADER_BYTES + FRAGMENT_BYTES);
+    this.incomingView = new DataView(this.incoming.buffer);
     this.arrived = [];
     this.scheduled = false;
     this.closed = false;
@@ -76,16 +81,16 @@ export class ControlSocket {
     if (this.closed) return;
     const payloadBytes = payload?.length ?? 0;
     header.payloadBytes = payloadBytes;
-    const { scratch } = this;
+    const { outgoing } = this;
     const array = this.os.alloc(HEADER_BYTES + payloadBytes);
     if (array === undefined) {
       this.counters.notSent++;
       return;
     }
-    writeHeader(header, this.scratchView, 0, this.mac);
-    if (payload !== undefined) scratch.set(payload, HEADER_BYTES);
-    // By way of scratch: a slice may be shorter than a message.
-    array.copyFrom(scratch.subarray(0, HEADER_BYTES + payloadBytes));
+    writeHeader(header, this.outgoingView, 0, this.mac);
+    if (payload !== undefined) outgoing.set(payload, HEADER_BYTES);
+    // Put together first: a slice may be shorter than a message.
+    array.copyFrom(outgoing.subarray(0, HEADER_BYTES + payloadBytes));
     const operation = this.operation(this.os.pushTo(this.qd, array, this.remote));
     array.free();
     this.counters.sent++;
@@ -131,21 +136,20 @@ export class ControlSocket {
       this.os.libraryOs.runtime.operations.retire(operation);
       if (!this.closed) this.pop();
       if (array === undefined) continue;
-      if (errno === 0 && !this.closed) this.take(array.copyTo(this.scratch));
+      if (errno === 0 && !this.closed) this.take(array.copyTo(this.incoming));
       array.free();
     }
   }
 
-  /** Takes the message in `scratch`. */
+  /** Takes the message in `incoming`. */
   private take(lengthBytes: number): void {
-    // What sinks send meanwhile goes by way of the same bytes.
     const { header } = this;
-    if (!parseHeader(header, this.scratchView, 0, lengthBytes, this.mac)) {
+    if (!parseHeader(header, this.incomingView, 0, lengthBytes, this.mac)) {
       this.counters.forged++;
       return;
     }
     this.counters.received++;
-    this.sink(header, this.scratch.slice(HEADER_BYTES, HEADER_BYTES + header.payloadBytes));
+    this.sink(header, this.incoming.subarray(HEADER_BYTES, HEADER_BYTES + header.payloadBytes));
   }
 
   close(): void {
