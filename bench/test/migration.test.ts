@@ -1,4 +1,4 @@
-// `bench -- migration`: rows of both systems, arguments, and nothing left behind. No time is asserted.
+// `bench -- migration`: rows of every system, arguments, and nothing left behind. No time is asserted.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { networkRefusal } from '@demikernel/lab';
 import { checkReport, namespacesOf, outcomeOf, startScript } from './run-command.ts';
 
-test('migration --json: both systems, with and without bytes in them', async t => {
+test('migration --json: every system, with and without bytes in them', async t => {
   const refusal = networkRefusal();
   if (refusal !== undefined) return t.skip(refusal);
   const child = startScript('main', ['migration', '--quick', '--json', '--moves', '20', '--kib', '0,16']);
@@ -18,8 +18,10 @@ test('migration --json: both systems, with and without bytes in them', async t =
     rows.map(row => [row.system, row['bufferedKib'], row['moves']]),
     [
       ['migration protocol', 0, 20],
+      ['migration protocol, in-process wire', 0, 20],
       ['TCP_REPAIR', 0, 20],
       ['migration protocol', 16, 20],
+      ['migration protocol, in-process wire', 16, 20],
       ['TCP_REPAIR', 16, 20],
     ],
   );

@@ -8,16 +8,18 @@ import { Histogram } from '../histogram.ts';
 import { figure, type Row, ratio, rounded, word } from '../rows.ts';
 import { byteAt, MovingClient } from './moving-client.ts';
 import { RepairFleet } from './repair-fleet.ts';
-import { nowUs, type StackBackend, StackFleet } from './stack-fleet.ts';
+import { nowUs, type Site, type StackBackend, StackFleet } from './stack-fleet.ts';
+import { WireSite } from './wire-site.ts';
+import { XdpSite } from './xdp-site.ts';
 
 const DEFAULT_KIB = '0,1,16,64,128';
 const LIMIT_MS = 10_000;
 /** Moves before one counts: code is compiled by then. */
 const WARM_UP_MOVES = 300;
 const PHASES = ['prepare', 'export', 'send', 'import', 'commit', 'firstByte'] as const;
-/** Shared between both systems by turns: so many moves at a time. */
+/** The systems take turns: so many moves at a time. */
 const TURN_MOVES = 100;
-const SYSTEMS = ['migration protocol', 'TCP_REPAIR'] as const;
+const SYSTEMS = ['migration protocol', 'migration protocol, in-process wire', 'TCP_REPAIR'] as const;
 
 /** What one system shows at one size. */
 class Samples {
@@ -75,15 +77,19 @@ function spinUntil(done: () => boolean, turn: () => void, what: string): void {
   }
 }
 
-async function openStack(onExit: RunOptions['onExit']): Promise<Moved> {
+async function openStack(site: Site, onExit: RunOptions['onExit']): Promise<Moved> {
   let said = 0;
-  const fleet = await StackFleet.open(({ os }: StackBackend, qd, arrived) => {
-    if (!arrived) return;
-    // The first thing a client hears from the target.
-    const token = os.push(qd, Uint8Array.of(byteAt(said++)));
-    os.wait(token);
-  }, onExit);
-  const client = new MovingClient(fleet.place);
+  const fleet = await StackFleet.open(
+    site,
+    ({ os }: StackBackend, qd, arrived) => {
+      if (!arrived) return;
+      // The first thing a client hears from the target.
+      const token = os.push(qd, Uint8Array.of(byteAt(said++)));
+      os.wait(token);
+    },
+    onExit,
+  );
+  const client = fleet.site.connect();
   const turn = (): void => fleet.turn();
   await until(() => fleet.owner >= 0, turn, 'the connection');
   return {
@@ -188,7 +194,7 @@ async function run(options: RunOptions): Promise<Row[]> {
   return rows;
 }
 
-/** Both systems by turns, each with a connection of its own. */
+/** All systems by turns, each with a connection of its own. */
 async function measure(kib: number, moves: number, options: RunOptions): Promise<Row[]> {
   options.progress(`${kib} KiB`);
   const opened: Moved[] = [];
@@ -196,7 +202,8 @@ async function measure(kib: number, moves: number, options: RunOptions): Promise
     for (const each of opened.splice(0)) each.close();
   };
   try {
-    opened.push(await openStack(options.onExit));
+    opened.push(await openStack(new XdpSite(), options.onExit));
+    opened.push(await openStack(new WireSite(), options.onExit));
     opened.push(await openRepair(options.onExit));
     const samples = SYSTEMS.map(system => new Samples(system, kib));
     for (const each of opened) {
@@ -237,7 +244,7 @@ function tables(rows: readonly Row[]): Table[] {
         ...PHASES.map(name => figure(name === 'firstByte' ? 'first byte' : name, `${name}P50Us`)),
       ],
       notes: [
-        'Blackout: from the PREPARE_ACK’s arrival at the origin (TCP_REPAIR: from the freeze) until the client has read the first byte from the target. Both ends of the move, and the client, on one thread; the real XDP switch between them.',
+        'Blackout: from the PREPARE_ACK’s arrival at the origin (TCP_REPAIR: from the freeze) until the client has read the first byte from the target. Both ends of the move, and the client, on one thread; the real XDP switch and veth pairs between them, or, on the in-process wire, the switch’s model and nothing else: the protocol’s own cost, with the client’s stack in it.',
         'KiB: bytes that have arrived and nobody has read; they travel with every move. Phases, medians: until the PREPARE_ACK is here; freezing and reading out; sealing and sending; opening and putting together; the claim and its verdict; until the client has read a byte.',
         'TCP_REPAIR moves without messages, sealing or a claim: the switch’s entry is set from the same process, in its favour.',
       ],

@@ -2,7 +2,9 @@
 // byte that it reads by its place in the stream.
 
 import * as kernel from '@demikernel/native/kernel';
-import { addressNumber, type MovingPlace, PORT, VIRTUAL_ADDRESS } from './place.ts';
+import { addressNumber, PORT, VIRTUAL_ADDRESS } from './addresses.ts';
+import type { MovingPlace } from './place.ts';
+import type { Client } from './stack-fleet.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -11,7 +13,7 @@ export function byteAt(position: number): number {
   return Math.imul(position + 1, 0x9e3779b1) >>> 24;
 }
 
-export class MovingClient {
+export class MovingClient implements Client {
   /** Bytes written and read so far. */
   sent: number;
   received: number;

@@ -1,28 +1,20 @@
 // Where connections move: a client, the XDP switch and two backends, each in a namespace, joined by veth pairs and, for what is not
-// the switch's business, by a bridge. What runs on the backends is stack-fleet.ts and repair-fleet.ts.
+// the switch's business, by a bridge. What runs on the backends is xdp-site.ts and repair-fleet.ts.
 
 import { writeFileSync } from 'node:fs';
 import { Switch } from '@demikernel/capybara';
 import { passAll, XdpLink } from '@demikernel/ebpf';
 import { configure, connect, Network } from '@demikernel/lab';
 import * as kernel from '@demikernel/native/kernel';
-
-export const VIRTUAL_ADDRESS = '10.92.0.100';
-export const SWITCH_ADDRESS = '10.92.0.254';
-export const CLIENT_ADDRESS = '10.92.0.1';
-export const PORT = 8090;
-export const HEADER_KEY: Uint8Array = new Uint8Array(16).fill(7);
-const BACKENDS = 2;
-
-/** Own address of a backend, for control messages. */
-export function backendAddress(id: number): string {
-  return `10.92.0.${20 + id}`;
-}
-
-/** An IPv4 address as a number. */
-export function addressNumber(text: string): number {
-  return new DataView(kernel.parseIpAddress(text).buffer).getUint32(0);
-}
+import {
+  BACKENDS,
+  backendAddress,
+  CLIENT_ADDRESS,
+  HEADER_KEY,
+  PORT,
+  SWITCH_ADDRESS,
+  VIRTUAL_ADDRESS,
+} from './addresses.ts';
 
 /** The namespaces of one run, and the switch. {@link close} removes them, and the interfaces with them. */
 export class MovingPlace {

@@ -12,7 +12,8 @@ import {
   importConnection,
 } from '@demikernel/capybara/repair';
 import * as kernel from '@demikernel/native/kernel';
-import { addressNumber, CLIENT_ADDRESS, MovingPlace, PORT, VIRTUAL_ADDRESS } from './place.ts';
+import { addressNumber, CLIENT_ADDRESS, PORT, VIRTUAL_ADDRESS } from './addresses.ts';
+import { MovingPlace } from './place.ts';
 import { nowUs } from './stack-fleet.ts';
 
 const RECEIVE_BUFFER_BYTES = 1 << 20;

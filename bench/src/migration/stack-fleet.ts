@@ -1,18 +1,18 @@
-// Two backends of our own stack in this thread, on AF_XDP: one connection goes to and fro between them by the migration protocol,
-// with a mark for each phase. The client is driven by whoever moves.
+// Two backends of our own stack in this thread: one connection goes to and fro between them by the migration protocol, with a mark
+// for each phase. Where they stand is a site: xdp-site.ts, wire-site.ts. The client is driven by whoever moves.
 
 import { MigrationAgent, type OriginOutcome } from '@demikernel/capybara/host';
-import { type Demikernel, open } from 'demikernel';
+import type { Demikernel } from 'demikernel';
 import type { RunOptions } from '../benchmark.ts';
 import {
   addressNumber,
+  BACKENDS,
   backendAddress,
   HEADER_KEY,
-  MovingPlace,
   PORT,
   SWITCH_ADDRESS,
   VIRTUAL_ADDRESS,
-} from './place.ts';
+} from './addresses.ts';
 
 // Stages of docs/capybara-protocol.md that a backend sends.
 const PREPARE = 1;
@@ -35,6 +35,29 @@ export interface StackBackend {
   agent: MigrationAgent;
 }
 
+/** The client of the connection, at some site. */
+export interface Client {
+  /** Bytes of its stream that were taken. */
+  readonly sent: number;
+  readonly received: number;
+  /** Offers up to `count` bytes more. */
+  write(count: number): void;
+  /** Takes what there is; returns how much. @throws Error when a byte is wrong, or the connection has ended */
+  read(): number;
+  close(): void;
+}
+
+/** Where backends and a client stand, with the switch between them. */
+export interface Site {
+  openBackend(id: number): Promise<Demikernel>;
+  /** Begins to connect a client. */
+  connect(): Client;
+  /** One turn of everything but the client. */
+  turn(): void;
+  /** Idempotent. */
+  close(): void;
+}
+
 /** What the service at a backend does with a connection that is new there. */
 export type Serve = (backend: StackBackend, qd: number, arrived: boolean) => void;
 
@@ -44,7 +67,7 @@ export function nowUs(): number {
 
 /** The backends, and who has the connection. */
 export class StackFleet {
-  readonly place: MovingPlace;
+  readonly site: Site;
   readonly backends: StackBackend[];
   readonly marks: Marks;
   /** Who has the connection; -1 before it is there. */
@@ -56,8 +79,8 @@ export class StackFleet {
   /** Whether the service has been asked once in the move under way. */
   #asked: boolean;
 
-  private constructor(place: MovingPlace, serve: Serve) {
-    this.place = place;
+  private constructor(site: Site, serve: Serve) {
+    this.site = site;
     this.backends = [];
     this.marks = { prepareSent: 0, ackReceived: 0, exported: 0, stateSent: 0, imported: 0, committed: 0 };
     this.owner = -1;
@@ -69,14 +92,14 @@ export class StackFleet {
   }
 
   /**
-   * @param onExit registers what must be undone however the run ends, from the first namespace on
-   * @throws DemiError `ERR_DEMI_PERMISSION`
+   * @param site the fleet's from here on
+   * @param onExit registers what must be undone however the run ends
    */
-  static async open(serve: Serve, onExit: RunOptions['onExit']): Promise<StackFleet> {
-    const fleet = new StackFleet(new MovingPlace(false), serve);
+  static async open(site: Site, serve: Serve, onExit: RunOptions['onExit']): Promise<StackFleet> {
+    const fleet = new StackFleet(site, serve);
     fleet.#forget = onExit(() => fleet.#close());
     try {
-      for (const id of fleet.place.backends.keys()) await fleet.#add(id);
+      for (let id = 0; id < BACKENDS; id++) await fleet.#add(id);
     } catch (error) {
       fleet.close();
       throw error;
@@ -85,18 +108,8 @@ export class StackFleet {
   }
 
   async #add(id: number): Promise<void> {
-    const { place, marks } = this;
-    const os = await open({
-      libos: 'catpowder',
-      interface: 'eth0',
-      namespace: place.backends[id]!,
-      address: `${backendAddress(id)}/24`,
-      virtualAddresses: [VIRTUAL_ADDRESS],
-      device: 'af-xdp',
-      wait: 'spin',
-      selfCheck: false,
-      onNotice: () => {},
-    });
+    const { marks } = this;
+    const os = await this.site.openBackend(id);
     const listener = os.socket('stream');
     os.bind(listener, `${VIRTUAL_ADDRESS}:${PORT}`);
     os.listen(listener);
@@ -153,7 +166,7 @@ export class StackFleet {
 
   /** One turn of every backend. */
   turn(): void {
-    for (let id = 0; id < this.backends.length; id++) this.backends[id]!.os.poll();
+    this.site.turn();
     if (this.owner < 0) this.#accept();
   }
 
@@ -180,6 +193,6 @@ export class StackFleet {
       agent.close();
       os.shutDown();
     }
-    this.place.close();
+    this.site.close();
   }
 }

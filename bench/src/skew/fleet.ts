@@ -7,7 +7,7 @@ import { type Demikernel, OP_POP, type WaitSet } from 'demikernel';
 import { openSimulated, SeededRandom } from 'demikernel/simulator';
 import { SimulatedWorld } from 'demikernel/stack';
 import { Histogram } from '../histogram.ts';
-import { SimulatedSwitch } from './simulated-switch.ts';
+import { SimulatedSwitch } from '../testbed/simulated-switch.ts';
 
 const VIRTUAL_ADDRESS = 0x0a000064;
 const VIRTUAL = '10.0.0.100:80';

@@ -3,8 +3,8 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { coroutines } from 'demikernel';
-import { MovingClient } from '../migration/moving-client.ts';
-import { nowUs, StackFleet } from '../migration/stack-fleet.ts';
+import { type Client, nowUs, StackFleet } from '../migration/stack-fleet.ts';
+import { XdpSite } from '../migration/xdp-site.ts';
 
 const MOVES = 200;
 const LIMIT_MS = 10_000;
@@ -12,21 +12,25 @@ const UNDER_WAY_BYTES = 20_000;
 
 /** Runs it, and says what happened. @param onExit registers what is to be undone however the program ends */
 export async function moveLive(onExit: (undo: () => void) => () => void): Promise<string> {
-  const fleet = await StackFleet.open(({ agent, os }, qd) => {
-    const co = coroutines(os);
-    co.spawn(function* () {
-      for (;;) {
-        const { array, errno } = yield* co.pop(qd);
-        if (errno !== 0 || array === undefined) break; // it has left
-        yield* co.push(qd, array);
-        array.free();
-      }
-      agent.forget(qd);
-    });
-  }, onExit);
-  let client: MovingClient | undefined;
+  const fleet = await StackFleet.open(
+    new XdpSite(),
+    ({ agent, os }, qd) => {
+      const co = coroutines(os);
+      co.spawn(function* () {
+        for (;;) {
+          const { array, errno } = yield* co.pop(qd);
+          if (errno !== 0 || array === undefined) break; // it has left
+          yield* co.push(qd, array);
+          array.free();
+        }
+        agent.forget(qd);
+      });
+    },
+    onExit,
+  );
+  let client: Client | undefined;
   try {
-    client = new MovingClient(fleet.place);
+    client = fleet.site.connect();
     return describe(await talk(fleet, client));
   } finally {
     client?.close();
@@ -41,7 +45,7 @@ interface Told {
   timeline: [number, string][];
 }
 
-async function talk(fleet: StackFleet, client: MovingClient): Promise<Told> {
+async function talk(fleet: StackFleet, client: Client): Promise<Told> {
   const limit = performance.now() + LIMIT_MS;
   const lines: [number, string][][] = [];
   let moving = false;
