@@ -33,7 +33,7 @@ export const PEERS: readonly Peer[] = [
     usedFor: 'the guest with devices of its own',
   },
   {
-    program: 'rdma-core',
+    program: 'librdmacm',
     path: '/usr/lib/x86_64-linux-gnu/librdmacm.so.1',
     debianPackage: 'librdmacm1',
     usedFor: 'RDMA connections in the guest',
