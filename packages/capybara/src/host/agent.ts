@@ -498,6 +498,7 @@ export class MigrationAgent {
   private beginArrival(h: MigrationHeader, key: string, expected: Expected, hooks: ArrivalHooks): void {
     const state = new ArrivingState({
       expected,
+      canGoOn: saved => this.canGoOn(hooks, saved),
       send: header => this.send(header, undefined),
       ended: outcome => {
         this.liveArrivals--;
@@ -520,6 +521,15 @@ export class MigrationAgent {
     this.arrivalsByFlow.set(flowKey(migration.name), arriving);
     migration.start(this.nowUs);
     this.arm(arriving);
+  }
+
+  private canGoOn(hooks: ArrivalHooks, saved: Uint8Array): boolean {
+    try {
+      return hooks.canGoOn?.(saved) !== false;
+    } catch (error) {
+      this.hookFailed(error);
+      return false;
+    }
   }
 
   private takeOver(migration: TargetMigration, state: ArrivingState, hooks: ArrivalHooks): void {

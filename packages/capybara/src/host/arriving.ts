@@ -14,6 +14,8 @@ import { unpackState } from './connection-state.ts';
 
 export interface ArrivingOptions {
   expected: Expected;
+  /** Whether the application here understands what was saved. */
+  canGoOn(saved: Uint8Array): boolean;
   send(header: MigrationHeader): void;
   ended(outcome: TargetOutcome): void;
 }
@@ -40,6 +42,7 @@ export class ArrivingState implements TargetActions {
   import(bytes: Uint8Array): number {
     const state = unpackState(bytes);
     if (state === undefined) return REASON_BAD_STATE;
+    if (!this.options.canGoOn(state.saved)) return REASON_REFUSED;
     try {
       this.arriving = this.options.expected.import(state.record);
     } catch (error) {

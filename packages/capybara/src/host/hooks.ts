@@ -36,6 +36,11 @@ export interface Arrival {
 export interface ArrivalHooks {
   /** Whether one more may come. Absent: yes. */
   mayArrive?(): boolean;
+  /**
+   * Whether what the application has saved where the connection comes from can be restored here: another version may have written
+   * it. Asked before the connection is taken over: who says no leaves it where it is. Absent: yes. What throws says no.
+   */
+  canGoOn?(saved: Uint8Array): boolean;
   /** One is here. To let it go on, make it migratable again. What throws here has its connection reset. */
   arrived(arrival: Arrival): void;
 }

@@ -119,6 +119,29 @@ test('a state that is too large, or from another fleet', () => {
   p.works(p.from, p.qd);
 });
 
+test('a version that does not understand what was saved leaves the connection where it is', () => {
+  const errors: unknown[] = [];
+  const p = new Pair({ onHookError: error => errors.push(error) }).let({ save: () => Buffer.from('new') });
+  let arrived = 0;
+  const arrive = { arrived: () => arrived++ };
+  p.serve({ ...arrive, canGoOn: saved => Buffer.from(saved).toString() === 'old' });
+  assert.equal(p.move(), 'stayed (23)');
+  p.outcome = '';
+  p.serve({
+    ...arrive,
+    canGoOn: () => {
+      throw new Error('no such format');
+    },
+  });
+  assert.equal(p.move(), 'stayed (23)');
+  assert.match(String(errors), /no such format/);
+  p.works(p.from, p.qd);
+  p.outcome = '';
+  p.serve({ ...arrive, canGoOn: saved => Buffer.from(saved).toString() === 'new' });
+  assert.equal(p.move(), 'moved');
+  assert.equal(arrived, 1);
+});
+
 test('the application at the origin says no: before it is asked for, and at the last moment', () => {
   const never = new Pair().let({ mayLeave: () => false }).serve();
   assert.equal(never.move(), 'not begun');
