@@ -11,8 +11,8 @@ export interface ConnectionState {
 }
 
 export function packState(record: Uint8Array, saved: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(HEAD_BYTES + record.length + saved.length);
-  const view = new DataView(bytes.buffer);
+  const bytes = Buffer.allocUnsafe(HEAD_BYTES + record.length + saved.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   view.setUint32(0, VERSION, true);
   view.setUint32(4, record.length, true);
   bytes.set(record, HEAD_BYTES);

@@ -9,7 +9,9 @@ export const SEAL_BYTES = 16;
 /** Bytes of a fleet key. */
 export const FLEET_KEY_BYTES = 32;
 
+/** In front of everything that a key is made of: what the key is for (RFC 5869 section 3.2). */
 const LABEL = Buffer.from('demikernel capybara state 1');
+const INFO_BYTES: number = LABEL.length + 33;
 /** Each key seals one message, and a repeated one again as it was: one nonce does for all (NIST SP 800-38D section 8). */
 const NONCE = new Uint8Array(12);
 
@@ -55,7 +57,9 @@ export class StateSeal {
 
   /** HKDF's second half (RFC 5869 section 3.3: a key that is uniform already needs no first). */
   private key(name: SealName): Uint8Array {
-    const info = new DataView(new ArrayBuffer(33));
+    const bytes = Buffer.allocUnsafe(INFO_BYTES);
+    bytes.set(LABEL);
+    const info = new DataView(bytes.buffer, bytes.byteOffset + LABEL.length);
     info.setInt32(0, name.identifierLow);
     info.setInt32(4, name.identifierHigh);
     info.setInt32(8, name.clientAddress);
@@ -66,6 +70,6 @@ export class StateSeal {
     info.setInt32(24, name.origin);
     info.setInt32(28, name.target);
     info.setUint8(32, 1);
-    return createHmac('sha256', this.fleetKey).update(LABEL).update(info).digest();
+    return createHmac('sha256', this.fleetKey).update(bytes).digest();
   }
 }

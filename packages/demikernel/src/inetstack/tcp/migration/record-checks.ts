@@ -90,14 +90,18 @@ export function pieceLimit(receiveBufferBytes: number): number {
   return (receiveBufferBytes >> 10) + 4;
 }
 
+// Listed once: a list of sixty pairs per connection is garbage that a move waits for.
+const RANGE_LIST: readonly [string, readonly [number, number]][] = Object.entries(RANGES);
+const OPTION_RANGE_LIST: readonly [string, readonly [number, number]][] = Object.entries(OPTION_RANGES);
+
 /** @throws ERR_DEMI_RECORD naming the first thing that cannot be */
 export function checkRecord(record: ConnectionRecord): void {
   const { fields, options } = record;
-  for (const [name, range] of Object.entries(RANGES)) {
+  for (const [name, range] of RANGE_LIST) {
     const value = fields[name as NumberField];
     if (value < range[0] || value > range[1]) throw badRecord(`${name} is ${value}`);
   }
-  for (const [name, range] of Object.entries(OPTION_RANGES)) {
+  for (const [name, range] of OPTION_RANGE_LIST) {
     const value = options[name]!;
     // Also false for what is no number.
     if (!(value >= range[0] && value <= range[1])) throw badRecord(`option ${name} is ${value}`);
