@@ -11,6 +11,9 @@ mark() { # mark FILE COMMAND: what made a file stands at its top.
 node ../../packages/cornflakes/bin/cornc.js kv.proto --out "$made/cornflakes"
 mark "$made/cornflakes/kv.ts" 'cornc kv.proto' > "$out/cornflakes.ts"
 
+node ../../packages/cornflakes/bin/cornc.js sessions.proto --out "$made/cornflakes"
+mark "$made/cornflakes/sessions.ts" 'cornc sessions.proto' > ../src/moving/generated/sessions.ts
+
 protoc --plugin=../../node_modules/.bin/protoc-gen-es --es_out="$made" --es_opt=target=ts,import_extension=ts kv.proto
 mark "$made/kv_pb.ts" 'protoc --es_out --es_opt=target=ts' > "$out/protobuf-es.ts"
 

@@ -28,6 +28,7 @@ const PACKAGE_ARROWS: Record<string, readonly string[]> = {
     '@demikernel/native',
     'demikernel',
     '@demikernel/cornflakes',
+    '@demikernel/capybara',
     '@demikernel/lab',
     ...SERIALIZERS,
   ],

@@ -1,6 +1,8 @@
 // An incremental parser of HTTP/1.1 requests (RFC 9112): bytes in, in any pieces; a request or an error status out.
 // What a strict reader may refuse, it refuses: bare CR or LF, folded fields, two ways of saying how long a body is.
 
+import type { HttpSession } from '../moving/generated/sessions.ts';
+import { badSession } from '../moving/session.ts';
 import { ByteBuffer } from './byte-buffer.ts';
 import { DEFAULT_LIMITS, type Request, type RequestLimits } from './request.ts';
 
@@ -85,6 +87,77 @@ export class RequestParser {
     this.headBytes = 0;
     this.fieldCount = 0;
     return request;
+  }
+
+  /** Writes down how far it has come. It goes on as if nothing had happened. Not for one that is complete or has failed. */
+  save(session: HttpSession): void {
+    const { request } = this;
+    session.state = this.state;
+    session.line = this.line.copy();
+    session.method = request.method;
+    session.target = request.target;
+    session.minorVersion = request.minorVersion;
+    session.keepAlive = request.keepAlive;
+    for (const [name, value] of request.fields) {
+      session.names.add(name);
+      session.values.add(value);
+    }
+    session.body = this.body.copy();
+    session.leftBytes = this.leftBytes;
+    session.emptyLines = this.emptyLines;
+    session.headBytes = this.headBytes;
+    session.fieldCount = this.fieldCount;
+  }
+
+  /**
+   * Goes on where another parser was when it was saved.
+   *
+   * @throws ERR_DEMI_SESSION for what no parser can have come to within these limits
+   */
+  restore(session: HttpSession): void {
+    const { line, body, limits, request } = this;
+    const { leftBytes } = session;
+    this.state = session.state;
+    this.emptyLines = session.emptyLines;
+    this.headBytes = session.headBytes;
+    this.fieldCount = session.fieldCount;
+    this.leftBytes = leftBytes;
+    line.append(session.line, 0, session.line.length);
+    body.append(session.body, 0, session.body.length);
+    request.method = session.method;
+    request.target = session.target;
+    request.minorVersion = session.minorVersion;
+    request.keepAlive = session.keepAlive;
+    this.restoreFields(session);
+    const inBody = this.state === BODY || this.state === CHUNK_DATA;
+    const begun = this.state !== REQUEST_LINE;
+    const inHead = !begun || this.state === FIELD_LINE;
+    const sound =
+      this.state < COMPLETE &&
+      (!begun || REQUEST.test(`${request.method} ${request.target} HTTP/1.${request.minorVersion}`)) &&
+      (begun || request.fields.size === 0) &&
+      this.emptyLines <= MAX_EMPTY_LINES &&
+      this.headBytes <= limits.headBytes &&
+      this.fieldCount <= limits.fields &&
+      request.fields.size <= limits.fields &&
+      line.lengthBytes <= (inBody ? 0 : this.lineLimitBytes()) &&
+      session.line.indexOf(LF) < 0 &&
+      body.lengthBytes <= (inHead ? 0 : limits.bodyBytes) &&
+      (!inBody || (leftBytes > 0 && leftBytes <= limits.bodyBytes - body.lengthBytes));
+    if (!sound) throw badSession('no request begins like that');
+  }
+
+  private restoreFields({ names, values }: HttpSession): void {
+    const { fields } = this.request;
+    if (names.length !== values.length || names.length > this.limits.fields)
+      throw badSession('fields without values');
+    for (let i = 0; i < names.length; i++) {
+      const name = names.at(i);
+      const value = values.at(i);
+      const sound = TOKEN.test(name) && name === name.toLowerCase() && !FORBIDDEN_IN_VALUE.test(value);
+      if (!sound || fields.has(name)) throw badSession('a field that makes no sense');
+      fields.set(name, value);
+    }
   }
 
   /**

@@ -23,6 +23,8 @@ export class Connection implements Connected {
   /** No more input is taken; it is closed when its replies are sent. */
   ending: boolean;
   closed: boolean;
+  /** It has been saved, and nothing is executed until it is known whether it has left: nothing may be done twice. */
+  frozen: boolean;
 
   constructor(qd: number, client: ClientState) {
     this.qd = qd;
@@ -37,5 +39,6 @@ export class Connection implements Connected {
     this.unread = false;
     this.ending = false;
     this.closed = false;
+    this.frozen = false;
   }
 }

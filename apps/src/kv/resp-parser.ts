@@ -2,6 +2,7 @@
 // them, except the part of a command that its slice has cut off. What commands mean is commands.ts.
 
 import { copyBetween, heapRegion, type Region, type ScatterGatherArray } from '@demikernel/memory';
+import { bytesFrom } from '../moving/session.ts';
 import { splitInline } from './inline.ts';
 import { ARGUMENTS, COMMAND_BYTES, LINE_BYTES, STREAMED_BYTES } from './limits.ts';
 
@@ -69,6 +70,9 @@ export class RespParser {
   private lengths: Int32Array;
   private streams: (ScatterGatherArray | undefined)[];
   private streamCount: number;
+  /** Where in the carry each of them belongs, and how long it is. */
+  private readonly streamStarts: number[];
+  private readonly streamLengths: number[];
   private streamSegment: number;
   private streamAt: number;
   private carry: Region;
@@ -95,6 +99,8 @@ export class RespParser {
     this.lengths = new Int32Array(8);
     this.streams = [];
     this.streamCount = 0;
+    this.streamStarts = [];
+    this.streamLengths = [];
     this.streamSegment = 0;
     this.streamAt = 0;
     this.carry = NO_BYTES;
@@ -185,6 +191,40 @@ export class RespParser {
       if (status === BROKEN) return BROKEN;
       if (this.carried > COMMAND_BYTES) return this.breaks('too big request');
     }
+  }
+
+  /**
+   * What another parser must be fed to go on from here: the command under way from its first byte, as far as it has come, and what
+   * was read ahead. Bytes of a {@link refused} argument are not there any more; zeros stand for them.
+   */
+  unread(): Uint8Array {
+    const parts: Uint8Array[] = [];
+    if (this.inCarry && !this.done) {
+      const { bytes } = this.carry;
+      let from = 0;
+      for (let i = 0; i < this.streamCount; i++) {
+        const start = this.streamStarts[i]!;
+        const isUnderWay = this.state === STREAMED && i === this.streamCount - 1;
+        const length = isUnderWay ? this.streamAt : this.streamLengths[i]!;
+        const stream = this.streams[i];
+        parts.push(bytes.subarray(from, start));
+        parts.push(stream === undefined ? new Uint8Array(length) : stream.toBytes().subarray(0, length));
+        from = start;
+      }
+      parts.push(bytes.subarray(from, this.carried));
+    }
+    if (this.input !== undefined) parts.push(bytesFrom(this.input, this.segment, this.position));
+    return Buffer.concat(parts);
+  }
+
+  /** The command that is fed next has found no memory where it was read before. For a parser that is new. */
+  refuse(): void {
+    this.refused = true;
+  }
+
+  /** Whether the command under way has found no memory. */
+  get refusing(): boolean {
+    return this.refused && !this.done;
   }
 
   /** Forgets everything and gives all memory back. */
@@ -404,14 +444,14 @@ export class RespParser {
     this.streamAt = 0;
     this.streamSegment = 0;
     this.scanned = 0;
-    const stream = this.long.allocLarge(this.length);
+    const stream = this.refused ? undefined : this.long.allocLarge(this.length);
     this.argument(REFUSED, 0);
     this.count--;
+    this.streamStarts[this.streamCount] = this.at;
+    this.streamLengths[this.streamCount] = this.length;
+    this.streams[this.streamCount++] = stream;
     if (stream === undefined) this.refused = true;
-    else {
-      this.streams[this.streamCount++] = stream;
-      this.offsets[this.count] = -this.streamCount;
-    }
+    else this.offsets[this.count] = -this.streamCount;
     this.state = STREAMED;
     return STREAM;
   }

@@ -1,6 +1,7 @@
 // A key-value service that speaks RESP, on any library OS: one wait set over its connections and, when asked, a log. What
 // the commands do is commands.ts.
 
+import type { Arrival } from '@demikernel/capybara/host';
 import { heapRegion, type Region, type ScatterGatherArray, type SlotPool } from '@demikernel/memory';
 import {
   type AddressLike,
@@ -12,6 +13,7 @@ import {
   type SocketAddress,
   type WaitSet,
 } from 'demikernel';
+import type { Mover } from '../moving/session.ts';
 import { ClientState } from './client-state.ts';
 import { Commands } from './commands.ts';
 import { Connection } from './connection.ts';
@@ -23,6 +25,7 @@ import { recover } from './recovery.ts';
 import * as replies from './replies.ts';
 import { BROKEN, COMMAND, RespParser } from './resp-parser.ts';
 import type { ServiceFacts } from './service-commands.ts';
+import { isSession, readSession, restoreSession, writeSession } from './session.ts';
 import { Store } from './store.ts';
 
 /** Slots that must be free before a command is executed: what its reply and its record may take. */
@@ -37,6 +40,10 @@ export interface KvServerOptions {
   appendOnly?: string;
   /** Milliseconds since 1970 at the start; default the system's clock. Time goes on with the library OS's clock. */
   startMs?: number;
+  /** With an agent, clients come from other backends and leave to them, at any byte. Their data does not. */
+  mover?: Mover;
+  /** The first client's identifier is the number after this; a fleet gives each backend numbers of its own. Default 0. */
+  idsAfter?: number;
 }
 
 export class KvServer implements ServiceFacts {
@@ -47,6 +54,9 @@ export class KvServer implements ServiceFacts {
   accepted: number;
   turnedAway: number;
   starved: number;
+  /** Connections that came from other backends, and that went to them. */
+  arrived: number;
+  left: number;
   private readonly listeningQd: number;
   private readonly set: WaitSet;
   private readonly pool: SlotPool;
@@ -58,6 +68,8 @@ export class KvServer implements ServiceFacts {
   private readonly logQd: number;
   private readonly logged: Map<QueueToken, Connection>;
   private readonly pausedConnections: Connection[];
+  private readonly mover: Mover | undefined;
+  private readonly idsAfter: number;
 
   /** Listens; with a log, reads that first. @throws what the library OS says of the address, and of the log */
   constructor(os: Demikernel, options: KvServerOptions) {
@@ -73,6 +85,10 @@ export class KvServer implements ServiceFacts {
     this.accepted = 0;
     this.turnedAway = 0;
     this.starved = 0;
+    this.arrived = 0;
+    this.left = 0;
+    this.mover = options.mover;
+    this.idsAfter = options.idsAfter ?? 0;
     this.connections = new ConnectionTable();
     this.logged = new Map();
     this.pausedConnections = [];
@@ -83,6 +99,11 @@ export class KvServer implements ServiceFacts {
     os.bind(this.listeningQd, options.address);
     os.listen(this.listeningQd, 1024);
     this.set.add(os.accept(this.listeningQd));
+    this.mover?.serve(this.listeningQd, {
+      mayArrive: () => this.connections.count < limits.clients,
+      canGoOn: isSession,
+      arrived: arrival => this.arrive(arrival),
+    });
     os.beforeShutDown(() => this.close());
   }
 
@@ -170,17 +191,48 @@ export class KvServer implements ServiceFacts {
       this.os.setsockopt(acceptedQd, 'noDelay', true);
       if (this.connections.count >= this.store.limits.clients) this.turnAway(acceptedQd);
       else {
-        const connection = this.connect(acceptedQd, String(address));
-        this.goOn(connection);
+        const connection = this.connect(acceptedQd, String(address), this.idsAfter + this.accepted);
+        this.begin(connection);
       }
     }
     this.set.add(this.os.accept(this.listeningQd));
   }
 
-  private connect(qd: number, address: string): Connection {
+  private arrive({ qd, saved }: Arrival): void {
+    const session = readSession(saved);
+    this.arrived++;
+    const connection = this.connect(qd, String(this.os.getpeername(qd)), session.idNumber);
+    restoreSession(connection, session);
+    session.release();
+    this.begin(connection);
+  }
+
+  private begin(connection: Connection): void {
+    this.mover?.migratable(connection.qd, {
+      // Replies that wait for the log speak of changes that are only here.
+      mayLeave: () => !connection.logging,
+      save: () => {
+        const saved = writeSession(connection);
+        connection.frozen = true;
+        return saved;
+      },
+      stayed: () => {
+        connection.frozen = false;
+        if (!connection.closed) this.goOn(connection);
+      },
+      left: () => {
+        this.left++;
+        this.leave(connection);
+      },
+      lost: () => this.leave(connection),
+    });
+    this.goOn(connection);
+  }
+
+  private connect(qd: number, address: string, id: number): Connection {
     const output = (): Output => new Output(this.pool, this.sliceBytes, this.spare);
     const journal = this.logQd < 0 ? undefined : output();
-    const client = new ClientState(this.accepted, new RespParser(this.store), output(), journal);
+    const client = new ClientState(id, new RespParser(this.store), output(), journal);
     client.address = address;
     const connection = new Connection(qd, client);
     this.connections.add(connection);
@@ -242,6 +294,7 @@ export class KvServer implements ServiceFacts {
 
   /** Executes what has arrived, as long as replies can leave; then asks for more. */
   private goOn(connection: Connection): void {
+    if (connection.frozen) return;
     const { client } = connection;
     while (!connection.pushing && !connection.logging && !client.quits) {
       if (!connection.unread) {
@@ -339,6 +392,12 @@ export class KvServer implements ServiceFacts {
 
   /** Closes a connection; what has been pushed is still sent. */
   private end(connection: Connection): void {
+    if (connection.closed) return;
+    this.mover?.forget(connection.qd);
+    this.leave(connection);
+  }
+
+  private leave(connection: Connection): void {
     if (connection.closed) return;
     this.forget(connection);
     this.os.close(connection.qd);
