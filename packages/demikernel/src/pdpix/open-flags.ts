@@ -66,6 +66,9 @@ export const OPEN_FLAGS_HELP: string = `  --libos NAME        ${LIBRARY_OSES.joi
   --queue N           device queue (default 0)
   --slots N           slots of device memory (default 8192)
   --capture FILE      write every frame, both ways, as pcapng
+  catnip:
+  --device DEVICE     what DPDK is to drive: net_af_packet0,iface=eth0, or a PCI address
+  --address, --gateway, --slots, --capture as for catpowder
   catmem:
   --receive HOW       reference or copy: how messages arrive (default reference)
   catcollar:
@@ -112,6 +115,12 @@ export function openOptions(flags: OpenFlagValues): OpenOptions {
     return { ...common, libos, sqPollIdleMs: wholeNumber('sq-poll-ms', flags['sq-poll-ms']) };
   }
   if (libos === 'catmint') return { ...common, libos, rdmaDevice: flags.device };
+  if (libos === 'catnip') {
+    if (flags.device === undefined) throw badFlag('device', undefined, 'catnip needs one');
+    if (flags.address === undefined) throw badFlag('address', undefined, 'catnip needs one');
+    const { address, capture, device, gateway } = flags;
+    return { ...common, libos, device, address, gateway, slots: wholeNumber('slots', flags.slots), capture };
+  }
   if (libos !== 'catpowder') return { ...common, libos: 'catnap' };
   if (flags.interface === undefined) throw badFlag('interface', undefined, 'catpowder needs one');
   return {

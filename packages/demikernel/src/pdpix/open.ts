@@ -7,6 +7,7 @@ import type { FileStorageOptions } from '../liboses/catcollar/files.ts';
 import type { CatmemOptions } from '../liboses/catmem/catmem.ts';
 import type { CatmintOptions } from '../liboses/catmint/catmint.ts';
 import type { CatnapOptions } from '../liboses/catnap/catnap.ts';
+import type { CatnipOptions } from '../liboses/catnip/catnip.ts';
 import type { CatpowderOptions } from '../liboses/catpowder/catpowder.ts';
 import type { CattreeOptions } from '../liboses/cattree/open-cattree.ts';
 import type { LogSettings } from '../log/settings.ts';
@@ -66,13 +67,14 @@ export type OpenOptions = CommonOptions &
   (
     | ({ libos: 'catnap' } & CatnapOptions)
     | ({ libos: 'catpowder' } & CatpowderOptions)
+    | ({ libos: 'catnip' } & CatnipOptions)
     | ({ libos: 'catmem' } & CatmemOptions)
     | ({ libos: 'catcollar' } & CatcollarOptions)
     | ({ libos: 'catmint' } & CatmintOptions)
   );
 
 /** Names that `open` knows. */
-export const LIBRARY_OSES = ['catnap', 'catpowder', 'catmem', 'catcollar', 'catmint'] as const;
+export const LIBRARY_OSES = ['catnap', 'catpowder', 'catmem', 'catcollar', 'catmint', 'catnip'] as const;
 
 /** Name of the memfd that carries a process's metrics, as `/proc/PID/fd` shows it. */
 export const METRICS_NAME = 'demikernel-metrics';
@@ -122,6 +124,12 @@ async function create(runtime: Runtime, options: OpenOptions, calibrated: Calibr
       return (await import('../liboses/catnap/catnap.ts')).createCatnap(runtime, options);
     case 'catpowder':
       return (await import('../liboses/catpowder/catpowder.ts')).createCatpowder(
+        runtime,
+        options,
+        device => calibrated(device)?.descriptorThresholdBytes,
+      );
+    case 'catnip':
+      return (await import('../liboses/catnip/catnip.ts')).createCatnip(
         runtime,
         options,
         device => calibrated(device)?.descriptorThresholdBytes,

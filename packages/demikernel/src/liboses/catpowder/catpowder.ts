@@ -1,10 +1,9 @@
 // Catpowder: the network stack on an interface of this host, by AF_XDP, or by AF_PACKET where XDP is refused.
 // It joins device and stack; how the interface is taken hold of is attachment.ts.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { DemiError, type SlotPool } from '@demikernel/memory';
 import { runInNamespace } from '@demikernel/native/kernel';
-import { PcapTap } from '../../devices/pcap-tap.ts';
+import { captureTo } from '../../devices/capture-file.ts';
 import type { ArpOptions } from '../../inetstack/arp/arp.ts';
 import { NetworkStack } from '../../inetstack/network-stack.ts';
 import type { TcpOptions } from '../../inetstack/tcp/tcp-configuration.ts';
@@ -16,7 +15,7 @@ import type { Queue } from '../../runtime/queue.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { parseIpv4 } from '../../runtime/socket-address.ts';
 import { type Attachment, type AttachOptions, attach } from './attachment.ts';
-import { DeviceMetrics } from './device-metrics.ts';
+import { attachmentMetrics } from './device-metrics.ts';
 import { type HostInterface, readHostInterface } from './host-interface.ts';
 import { type Identity, identify } from './identity.ts';
 import { KernelNeighbours } from './kernel-neighbours.ts';
@@ -191,7 +190,11 @@ export function createCatpowder(
       if (ports !== undefined) opened.push(ports);
       const neighbours = shared ? new KernelNeighbours(runtime, host.link.index) : undefined;
       if (neighbours !== undefined) opened.push(neighbours);
-      if (options.capture !== undefined) opened.unshift(capture(attachment, runtime, options.capture));
+      if (options.capture !== undefined) {
+        const captured = captureTo(attachment.device, runtime, options.capture);
+        attachment.device = captured.device;
+        opened.unshift(captured);
+      }
       const stack = new NetworkStack({
         device: attachment.device,
         runtime,
@@ -207,7 +210,7 @@ export function createCatpowder(
         sharedAddress: shared,
         ports,
       });
-      opened.push(stack, new DeviceMetrics(runtime, attachment));
+      opened.push(stack, attachmentMetrics(runtime, attachment));
       const notices = [...attachment.notices];
       const report = selfCheck(runtime, stack, attachment, identity, options);
       if (report !== undefined && report.advice !== '') notices.push(report.advice);
@@ -219,18 +222,6 @@ export function createCatpowder(
       throw error;
     }
   });
-}
-
-/** Puts a tap around the device. Returns the file, which is closed after it. */
-function capture(attachment: Attachment, runtime: Runtime, path: string): { close(): void } {
-  const fd = openSync(path, 'w');
-  runtime.clock.update();
-  attachment.device = new PcapTap(attachment.device, {
-    clock: runtime.clock,
-    epochUs: Date.now() * 1000 - runtime.clock.micros[0]!,
-    sink: blocks => writeSync(fd, blocks),
-  });
-  return { close: () => closeSync(fd) };
 }
 
 function attachOptions(options: CatpowderOptions, host: HostInterface, identity: Identity): AttachOptions {

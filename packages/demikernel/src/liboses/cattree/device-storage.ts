@@ -13,11 +13,11 @@ import {
 } from '../../runtime/segment-store.ts';
 import { DeviceStore, Discard } from './device-store.ts';
 import type { Directory, TreeLayout } from './directory.ts';
-import { DirectoryWriter } from './directory-writer.ts';
+import { type ChangeWaiter, DirectoryWriter } from './directory-writer.ts';
 import type { Transfers } from './transfers.ts';
 
-/** Owner of a segment whose blocks are being given up: nobody may have it. */
-const GIVEN_UP = 0xffff;
+/** Owner of a segment that is being erased for a log, or given up by one: nobody has it, and nobody may. */
+const IN_BETWEEN = 0xffff;
 /** Closing waits so long for the device. */
 const CLOSE_TIMEOUT_US = 20_000_000;
 
@@ -55,9 +55,9 @@ export class DeviceStorage implements Storage {
     this.openNames = new Set();
     this.ended = [];
     this.closed = false;
-    // What was being given up when the power went.
+    // What was being erased or given up when the power went.
     const { owners } = this.directory;
-    for (let i = 0; i < owners.length; i++) if (owners[i] === GIVEN_UP) owners[i] = 0;
+    for (let i = 0; i < owners.length; i++) if (owners[i] === IN_BETWEEN) owners[i] = 0;
   }
 
   get layout(): TreeLayout {
@@ -87,17 +87,26 @@ export class DeviceStorage implements Storage {
 
   // ---- segments ----
 
-  /** @internal A free segment, now this log's; -1 when there is none. */
-  takeSegment(log: number): number {
+  /** @internal A segment that was free and is nobody else's from here on; -1 when there is none. */
+  takeSegment(): number {
     const segment = this.directory.owners.indexOf(0);
-    if (segment >= 0) this.directory.owners[segment] = log;
+    if (segment >= 0) this.directory.owners[segment] = IN_BETWEEN;
     return segment;
+  }
+
+  /**
+   * @internal A taken segment says nothing any more of whose it was: it is this log's when `waiter` hears that. Not before,
+   * because the directory may be written at any time, for whatever reason.
+   */
+  grantSegment(segment: number, log: number, waiter: ChangeWaiter): void {
+    this.directory.owners[segment] = log;
+    this.writer.change(waiter);
   }
 
   /** @internal A segment is nobody's any more. */
   giveUp(segment: number): void {
     if (this.controller.identity.hasDatasetManagement) {
-      this.directory.owners[segment] = GIVEN_UP;
+      this.directory.owners[segment] = IN_BETWEEN;
       this.writer.change();
       new Discard(this, segment);
     } else this.returnSegment(segment);

@@ -49,7 +49,7 @@ class Allocation implements ChangeWaiter, StoreClient {
   storeDone(erasing: StoreRequest): void {
     this.zeros.release();
     if (erasing.errno !== 0) this.store.allocated(this.request, this.segment, erasing.errno);
-    else this.storage.writer.change(this);
+    else this.store.erased(this.segment, this);
   }
 
   directoryWritten(errno: number): void {
@@ -101,7 +101,7 @@ export class DeviceStore implements SegmentStore {
       storage.endLater(request, 0);
       return;
     }
-    const segment = storage.takeSegment(this.log);
+    const segment = storage.takeSegment();
     if (segment < 0) {
       request.segment = -1;
       storage.endLater(request, ENOSPC);
@@ -110,6 +110,11 @@ export class DeviceStore implements SegmentStore {
     request.busy = true;
     request.errno = 0;
     new Allocation(this, storage, request, segment);
+  }
+
+  /** @internal */
+  erased(segment: number, waiter: ChangeWaiter): void {
+    this.storage.grantSegment(segment, this.log, waiter);
   }
 
   /** @internal */
