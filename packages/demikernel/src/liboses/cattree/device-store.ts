@@ -29,7 +29,6 @@ const ERASED_BYTES: number = SEGMENT_HEADER_BYTES + 4096;
  */
 class Allocation implements ChangeWaiter, StoreClient {
   private readonly store: DeviceStore;
-  private readonly storage: DeviceStorage;
   private readonly request: StoreRequest;
   private readonly segment: number;
   private readonly zeros: StoreBuffer;
@@ -37,7 +36,6 @@ class Allocation implements ChangeWaiter, StoreClient {
   constructor(store: DeviceStore, storage: DeviceStorage, request: StoreRequest, segment: number) {
     const { layout, transfers } = storage;
     this.store = store;
-    this.storage = storage;
     this.request = request;
     this.segment = segment;
     this.zeros = transfers.makeBuffer(ERASED_BYTES);
