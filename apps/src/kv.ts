@@ -1,6 +1,7 @@
 // A key-value service: the command. The work is in kv/server.ts for RESP, in kv/objects/object-server.ts for serialized objects.
 
 import type { Demikernel, SocketType } from 'demikernel';
+import { BACKEND_HELP, BACKEND_OPTIONS, backendPlan } from './backend.ts';
 import { DEFAULT_LIMITS, type KvLimits, LARGEST_GATHER_BYTES } from './kv/limits.ts';
 import { loadCodec } from './kv/objects/codecs.ts';
 import { ObjectServer } from './kv/objects/object-server.ts';
@@ -28,7 +29,9 @@ RESP:
 
 Objects (values lie in device memory, see --slots):
   --socket TYPE          stream, the default: each message behind its length; datagram; message, which catmem has
-  --share PERCENT        of device memory that values may take; default 50`;
+  --share PERCENT        of device memory that values may take; default 50
+${BACKEND_HELP}
+  RESP only. Connections move, data does not: each backend has a store of its own.`;
 
 /** The protocols in front of a store. */
 const PROTOCOLS = ['resp', ...OBJECT_PROTOCOLS] as const;
@@ -47,6 +50,7 @@ await runApplication(
     'append-only': { type: 'string' },
     socket: { type: 'string' },
     share: { type: 'string' },
+    ...BACKEND_OPTIONS,
   },
   command => {
     command.role(0, ['server']);
@@ -71,10 +75,14 @@ function serveResp(command: CommandLine, address: string): (os: Demikernel) => v
   if (limits.memoryBytes > 1 << 30) throw new UsageError(`--memory is at most ${1 << 30}`);
   if (limits.valueBytes > 1 << 29) throw new UsageError(`--max-value is at most ${1 << 29}`);
   const appendOnly = command.text('append-only');
+  const plan = backendPlan(command, address);
   return os => {
-    const server = new KvServer(os, { address, limits, appendOnly });
+    const backend = plan?.join(os);
+    const { agent: mover, idsAfter } = backend ?? {};
+    const server = new KvServer(os, { address, limits, appendOnly, mover, idsAfter });
     say(`kv: ${server.address}, ${os.name}`);
     server.serve();
+    backend?.drain(() => server.serveReady());
   };
 }
 
@@ -83,7 +91,11 @@ function serveObjects(
   address: string,
   protocol: ObjectProtocol,
 ): (os: Demikernel) => Promise<void> {
-  refuse(command, ['memory', 'max-value', 'append-only'], 'only resp has that');
+  refuse(
+    command,
+    ['capybara', 'backend', 'peers', 'memory', 'max-value', 'append-only'],
+    'only resp has that',
+  );
   if (protocol !== 'cornflakes') refuse(command, ['gather'], `${protocol} always copies`);
   const copyThresholdBytes =
     command.text('gather') === undefined

@@ -9,6 +9,7 @@ import {
   OPEN_FLAGS,
   OPEN_FLAGS_HELP,
   type OpenFlagValues,
+  type OpenOptions,
   open,
   openOptions,
 } from 'demikernel';
@@ -22,6 +23,7 @@ export class UsageError extends Error {}
 export class CommandLine {
   /** What is no option, in order. */
   readonly positionals: readonly string[];
+  private further: Partial<OpenOptions>;
   private readonly values: Record<string, string | boolean | undefined>;
 
   /** @throws what `parseArgs` throws */
@@ -31,13 +33,19 @@ export class CommandLine {
       allowPositionals: true,
       options: { ...OPEN_FLAGS, help: { type: 'boolean' }, ...options },
     });
+    this.further = {};
     this.positionals = parsed.positionals;
     this.values = parsed.values as Record<string, string | boolean | undefined>;
   }
 
   /** Opens the library OS that `--libos` and the flags beside it name. @throws as `open`, and ERR_DEMI_OPTION */
   open(): Promise<Demikernel> {
-    return open(openOptions(this.values as OpenFlagValues));
+    return open({ ...openOptions(this.values as OpenFlagValues), ...this.further } as OpenOptions);
+  }
+
+  /** Opens it with options that no flag names. */
+  openWith(further: Partial<OpenOptions>): void {
+    this.further = further;
   }
 
   flag(name: string): boolean {
