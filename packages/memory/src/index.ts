@@ -3,6 +3,7 @@
 export { DemiError, type DemiErrorOptions } from './error.ts';
 export type { Gatherable } from './gatherable.ts';
 export { copyBetween, heapRegion, MAX_REGION_BYTES, Region, type RegionOptions } from './region.ts';
+export { RegionTable } from './region-table.ts';
 export { ScatterGatherArray } from './scatter-gather-array.ts';
 export { RELEASED, Slice, staleSlice } from './slice.ts';
 export {

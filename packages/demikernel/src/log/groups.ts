@@ -37,8 +37,8 @@ export class Groups {
       Math.max(groupBytes, recordBytes(identity.largestPayloadBytes)),
       PAGE_BYTES,
     );
-    this.filling = new Group(store.makeBuffer(lengthBytes));
-    this.writing = new Group(store.makeBuffer(lengthBytes));
+    this.filling = new Group(store, lengthBytes);
+    this.writing = new Group(store, lengthBytes);
     this.full = false;
     this.identity = identity;
     this.extent = extent;
@@ -64,13 +64,13 @@ export class Groups {
     }
     const { sizeBytes } = operation;
     const array = operation.array!;
-    group.copyPayload(array);
+    const copiedBytes = group.placePayload(array);
     operation.position = this.extent.tailPosition(group.startOffset + group.filledBytes);
     this.seal(sizeBytes, DATA);
     array.free();
     operation.array = undefined;
     operation.doneBytes = sizeBytes;
-    this.counters.copied(sizeBytes);
+    this.counters.placed(copiedBytes, sizeBytes - copiedBytes);
   }
 
   /** Puts a mark of the log's own into the group being filled, if there is room. */
@@ -108,6 +108,8 @@ export class Groups {
   }
 
   release(): void {
+    this.filling.letGo();
+    this.writing.letGo();
     this.filling.buffer.release();
     this.writing.buffer.release();
   }

@@ -11,6 +11,7 @@ const COUNTERS = [
   'recordsRead',
   'damagedRecords',
   'recoveries',
+  'referredBytes',
 ] as const;
 
 /** Counters of the room `log`. */
@@ -21,9 +22,10 @@ export class LogCounters {
     this.counters = metrics.counters('log', COUNTERS);
   }
 
-  /** The one copy on the way to the device. */
-  copied(lengthBytes: number): void {
-    this.counters[3]! += lengthBytes;
+  /** Payloads on the way to the device: what was copied once, and what the device reads from where it lies. */
+  placed(copiedBytes: number, referredBytes: number): void {
+    this.counters[3]! += copiedBytes;
+    this.counters[8]! += referredBytes;
   }
 
   wrote(records: number, lengthBytes: number): void {
@@ -35,6 +37,15 @@ export class LogCounters {
   /** Groups written so far. */
   get groups(): number {
     return this.counters[1]!;
+  }
+
+  /** Bytes of payloads, by how they got to the device. */
+  get copiedBytes(): number {
+    return this.counters[3]!;
+  }
+
+  get referredBytes(): number {
+    return this.counters[8]!;
   }
 
   rolled(): void {

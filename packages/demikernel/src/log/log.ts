@@ -156,9 +156,11 @@ export class Log implements StoreClient, NextSegmentOwner {
 
   private write(groups: Groups): void {
     const lengthBytes = groups.exchange();
-    const { buffer, startOffset } = groups.writing;
+    const { buffer, pieces, startOffset } = groups.writing;
     const { tailSegment } = this.extent;
-    this.store.submit(this.request.transfer(STORE_WRITE, tailSegment, startOffset, lengthBytes, buffer));
+    this.request.transfer(STORE_WRITE, tailSegment, startOffset, lengthBytes, buffer);
+    if (pieces.count > 0) this.request.pieces = pieces;
+    this.store.submit(this.request);
   }
 
   storeDone(request: StoreRequest): void {
@@ -175,7 +177,7 @@ export class Log implements StoreClient, NextSegmentOwner {
       return;
     }
     const { operations } = groups.writing;
-    groups.writing.records = 0;
+    groups.writing.letGo();
     const rolled = this.next.named;
     if (rolled) this.rolledOver(groups);
     else this.extent.durablePosition = this.extent.tailPosition(groups.filling.startOffset);
@@ -196,7 +198,8 @@ export class Log implements StoreClient, NextSegmentOwner {
   private fail(errno: number): void {
     const { filling, writing } = this.groups!;
     this.failure = errno;
-    writing.records = 0;
+    writing.letGo();
+    filling.letGo();
     endAll(this.operations, writing.operations, errno);
     endAll(this.operations, filling.operations, errno);
     endAll(this.operations, this.waiting, errno);

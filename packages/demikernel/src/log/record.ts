@@ -72,8 +72,8 @@ export class RecordView {
   }
 }
 
-/** Writes the header of a record whose payload is already in its place, and the zeros behind it. */
-export function sealRecord(
+/** Writes the header of a record, without its checksum, and the zeros behind it; returns the checksum of what is written. */
+export function writeRecordHeader(
   buffer: StoreBuffer,
   offset: number,
   lengthBytes: number,
@@ -82,7 +82,7 @@ export function sealRecord(
   sequence: number,
   kind: number,
   inGroup: number,
-): void {
+): number {
   const { bytes, view } = buffer;
   const end = offset + RECORD_HEADER_BYTES + lengthBytes;
   for (let at = end; (at & 7) !== 0; at++) bytes[at] = 0;
@@ -94,7 +94,12 @@ export function sealRecord(
   view.setUint32(offset + SEQUENCE + 4, high, true);
   view.setInt32(offset + KIND, kind, true);
   view.setInt32(offset + IN_GROUP, inGroup, true);
-  view.setInt32(offset + CHECKSUM, crc32c(bytes, buffer.words, offset + LENGTH, end), true);
+  return crc32c(bytes, buffer.words, offset + LENGTH, offset + RECORD_HEADER_BYTES);
+}
+
+/** @param checksum the header's, gone on with over the payload */
+export function sealRecord(buffer: StoreBuffer, offset: number, checksum: number): void {
+  buffer.view.setInt32(offset + CHECKSUM, checksum, true);
 }
 
 /** The record at `offset` is whole. */

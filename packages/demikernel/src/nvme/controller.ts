@@ -2,7 +2,7 @@
 // when that does not help the controller is reset, and what was under way is sent again or fails. Queue mechanics are in
 // queue-pair.ts, starting in start-up.ts, what is late in watchdog.ts.
 
-import { DemiError } from '@demikernel/memory';
+import { DemiError, type Region, RegionTable } from '@demikernel/memory';
 import type { Clock } from '../runtime/clock.ts';
 import { ENODEV } from '../runtime/errno.ts';
 import { AdminQueue, type NvmeWork } from './admin.ts';
@@ -39,6 +39,7 @@ import {
   readCapabilities,
 } from './registers.ts';
 import { type NvmeRequest, RequestList } from './request.ts';
+import { setGatherPointer } from './sgl.ts';
 import { disable, enable, type Started, type StartUp, shutDown } from './start-up.ts';
 import { isPassing, STATUS_LOST, statusErrno } from './status.ts';
 import { Watchdog } from './watchdog.ts';
@@ -94,6 +95,8 @@ export class NvmeController implements CompletionSink {
   readonly door: NvmeDoor;
   readonly capabilities: Capabilities;
   readonly counters: Float64Array;
+  /** Memory of others that requests' pieces may lie in. */
+  readonly regions: RegionTable;
   state: number;
   /** Why the device failed. */
   failure: DemiError | undefined;
@@ -127,6 +130,7 @@ export class NvmeController implements CompletionSink {
       throw new DemiError('ERR_DEMI_DEVICE', `NVMe ${door.name}: ${why}`);
     }
     this.counters = options.counters ?? new Float64Array(NVME_COUNTERS.length);
+    this.regions = new RegionTable();
     this.state = NVME_STARTING;
     this.failure = undefined;
     this.clock = options.clock;
@@ -195,6 +199,21 @@ export class NvmeController implements CompletionSink {
     return Math.min(this.identity.maxTransferBytes, MAX_PRP_BYTES);
   }
 
+  /**
+   * Shows a region to the device, for as long as it is ours: pieces of requests may lie in it.
+   *
+   * @returns false when the device takes no pieces, or cannot reach the region
+   * @throws DemiError `ERR_DEMI_SYSCALL` beyond what may be locked
+   */
+  register(region: Region): boolean {
+    if (this.regions.keyOf(region) >= 0) return true;
+    if (this.identity.gatherAlignBytes === 0) return false;
+    const firstPage = this.door.reach(region);
+    if (firstPage < 0) return false;
+    this.regions.add(region, firstPage);
+    return true;
+  }
+
   /** Requests that have not ended, those that wait included. */
   get pending(): number {
     let count = this.waiting.count;
@@ -246,6 +265,21 @@ export class NvmeController implements CompletionSink {
       if (memory === undefined) return;
       const { lengthBytes, offsetBytes } = request;
       const list = pair.listAt(place);
+      if (request.pieces !== undefined) {
+        setGatherPointer(
+          words,
+          at,
+          request.pieces,
+          memory.firstPage,
+          this.regions,
+          request.piecesBefore,
+          lengthBytes,
+          lists.words,
+          list,
+          pair.listPage(place),
+        );
+        return;
+      }
       setDataPointer(
         words,
         at,

@@ -1,6 +1,8 @@
 // What the driver needs of the world: registers, memory that the device can reach, a last resort. The real one is in
 // vfio-door.ts; tests put a model of a controller behind it.
 
+import type { Region } from '@demikernel/memory';
+
 /** Memory that the device sees, contiguous to it and to us. */
 export interface DmaMemory {
   readonly lengthBytes: number;
@@ -20,6 +22,8 @@ export interface NvmeDoor {
   readonly registers: Uint32Array;
   /** Zeroed memory of at least so many bytes, whole pages. It is the device's until `close`. */
   makeMemory(lengthBytes: number): DmaMemory;
+  /** Shows a region to the device until `close`. Returns its first page there; -1 when the device cannot reach it. */
+  reach(region: Region): number;
   /** Resets the whole function, where that can be. Returns whether it was done. */
   resetFunction(): boolean;
   /** The device reaches no memory after this. */

@@ -18,7 +18,12 @@ export interface ControllerIdentity {
   hasWriteZeroes: boolean;
   /** Writes are on the medium only after a flush, or with force unit access. */
   hasVolatileWriteCache: boolean;
+  /** What addresses and lengths in scatter-gather lists are multiples of: 1 or 4; 0 when there are no such lists. */
+  gatherAlignBytes: number;
 }
+
+/** By the low bits of SGLS. */
+const GATHER_ALIGNMENT = [0, 1, 4, 0] as const;
 
 export function readControllerIdentity(view: DataView): ControllerIdentity {
   const optional = view.getUint16(520, true);
@@ -35,6 +40,7 @@ export function readControllerIdentity(view: DataView): ControllerIdentity {
     hasDatasetManagement: (optional & (1 << 2)) !== 0,
     hasWriteZeroes: (optional & (1 << 3)) !== 0,
     hasVolatileWriteCache: (view.getUint8(525) & 1) !== 0,
+    gatherAlignBytes: GATHER_ALIGNMENT[view.getUint8(536) & 3]!,
   };
 }
 

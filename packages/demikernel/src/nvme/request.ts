@@ -1,5 +1,6 @@
 // What is asked of a namespace: one command, its memory, and who is told.
 
+import type { GatherList } from '../runtime/gather-list.ts';
 import type { DmaMemory } from './door.ts';
 
 /** Who is told that a request is over. */
@@ -18,6 +19,9 @@ export class NvmeRequest {
   /** FORCE_UNIT_ACCESS or 0. */
   flags: number;
   memory: DmaMemory | undefined;
+  /** Of a write in pieces: all of them, and how many of their bytes belong to commands before this one. */
+  pieces: GatherList | undefined;
+  piecesBefore: number;
   /** Where the data lies in the memory: a multiple of four, and how much it is. */
   offsetBytes: number;
   lengthBytes: number;
@@ -39,6 +43,8 @@ export class NvmeRequest {
     this.blocks = 0;
     this.flags = 0;
     this.memory = undefined;
+    this.pieces = undefined;
+    this.piecesBefore = 0;
     this.offsetBytes = 0;
     this.lengthBytes = 0;
     this.status = 0;
@@ -65,6 +71,7 @@ export class NvmeRequest {
     this.blocks = blocks;
     this.flags = flags;
     this.memory = memory;
+    this.pieces = undefined;
     this.offsetBytes = offsetBytes;
     this.lengthBytes = lengthBytes;
     return this;
@@ -78,6 +85,7 @@ export class NvmeRequest {
     this.blocks = blocks;
     this.flags = 0;
     this.memory = undefined;
+    this.pieces = undefined;
     return this;
   }
 }

@@ -1,5 +1,6 @@
 // The door to a real controller: its registers mapped, memory pinned and shown to it through the IOMMU, by vfio.
 
+import type { Region } from '@demikernel/memory';
 import type { MemoryMap } from '@demikernel/native/kernel';
 import { mapAnonymous } from '@demikernel/native/kernel';
 import { PCI_COMMAND, PCI_COMMAND_MASTER, VfioContainer, type VfioDevice } from '@demikernel/native/vfio';
@@ -73,6 +74,16 @@ export class VfioDoor implements NvmeDoor {
     const memory = new MappedMemory(map, firstPage);
     this.memories.push(memory);
     return memory;
+  }
+
+  reach(region: Region): number {
+    const { address, lengthBytes } = region;
+    const firstPage = this.nextPage;
+    if (address === 0n || Number(address) % NVME_PAGE_BYTES !== 0 || lengthBytes % NVME_PAGE_BYTES !== 0)
+      return -1;
+    this.container.mapMemory(region, firstPage * NVME_PAGE_BYTES);
+    this.nextPage += lengthBytes >> NVME_PAGE_SHIFT;
+    return firstPage;
   }
 
   resetFunction(): boolean {

@@ -1,6 +1,9 @@
 // The seam between logs and what they lie on: fixed-size segments of aligned blocks, read and durably written by
 // requests that complete later. Files, memory that lies and devices stand behind it; what a log writes does not.
 
+import type { Region, Slice } from '@demikernel/memory';
+import type { GatherList } from './gather-list.ts';
+
 /** Kinds of requests. */
 export const STORE_READ = 1;
 export const STORE_WRITE = 2;
@@ -37,6 +40,8 @@ export class StoreRequest {
   buffer: StoreBuffer | undefined;
   /** Where in the buffer: whole blocks. */
   bufferOffset: number;
+  /** Of a write whose bytes do not all lie in the buffer: where they do. Only what the store `takes`. */
+  pieces: GatherList | undefined;
   /** 0, or why it failed. A write that failed may have happened, wholly or partly. */
   errno: number;
   /** True from `submit` to `storeDone`. */
@@ -53,6 +58,7 @@ export class StoreRequest {
     this.lengthBytes = 0;
     this.buffer = undefined;
     this.bufferOffset = 0;
+    this.pieces = undefined;
     this.errno = 0;
     this.busy = false;
     this.doneBytes = 0;
@@ -74,6 +80,7 @@ export class StoreRequest {
     this.lengthBytes = lengthBytes;
     this.buffer = buffer;
     this.bufferOffset = bufferOffset;
+    this.pieces = undefined;
     return this;
   }
 
@@ -99,6 +106,11 @@ export interface SegmentStore {
   /** Segments that may hold something, in no order. */
   segments(): readonly number[];
   makeBuffer(lengthBytes: number): StoreBuffer;
+  /**
+   * Whether a write should take these bytes where they lie, to stand behind `before` others; absent: bytes are copied into
+   * buffers.
+   */
+  takes?(slice: Slice, before: number): boolean;
   /** Starts a request; it ends in a later `poll` of the storage, never in here. */
   submit(request: StoreRequest): void;
   /** The segment is not needed any more: deleted, or handed out again. */
@@ -118,6 +130,11 @@ export interface Storage {
   readonly name: string;
   /** The segments of a log, or an errno: ENOENT, EEXIST, EBUSY when another process has it, EINVAL for a bad name. */
   openStore(name: string, mode: OpenMode): SegmentStore | number;
+  /**
+   * Shows a region to the device, so that its stores can take slices of it; as long as the storage is open. Returns whether they
+   * will: where not, bytes are copied.
+   */
+  register?(region: Region): boolean;
   /** Ends requests that are over, calling their clients. Returns how many. */
   poll(): number;
   /** Hands over what was submitted. */

@@ -40,6 +40,7 @@ function run(blockBytes: number, volatileCache: boolean): string {
     const work = new RecordedWork(storage, seed);
     work.run(RECORDS);
     assert.deepEqual(model.complaints, []);
+    assert.equal(disk.gatherings > 0, RecordedWork.refers(seed) || RecordedWork.refers(seed + 1000));
     assert.ok(
       new Replay(work.recording, start.slice()).matches(disk.bytes),
       'writes are missing in the recording',

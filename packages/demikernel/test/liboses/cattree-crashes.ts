@@ -51,6 +51,7 @@ export class RecordedWork {
     const { controller, namespace } = storage.transfers;
     this.recording = new Recording(controller, namespace.id, namespace.blockBytes);
     this.machine = new Machine(storage, seed, SETTINGS);
+    if (RecordedWork.refers(seed)) assert.ok(storage.register(this.machine.pool.region));
     this.random = new SeededRandom(seed);
     this.pending = [];
     this.histories = LOGS.map(name => {
@@ -58,6 +59,11 @@ export class RecordedWork {
       assert.ok(qd >= 0, errnoName(-qd));
       return { qd, opened: this.recording.mark(), pushed: [], truncated: [] };
     });
+  }
+
+  /** Whether payloads are written from where they lie. */
+  static refers(seed: number): boolean {
+    return seed % 2 === 0;
   }
 
   /** So many records in all, several at a time, and truncations, so that segments change hands. */

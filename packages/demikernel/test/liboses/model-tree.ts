@@ -21,12 +21,13 @@ export interface ModelTreeOptions
   random: Random;
   latencySteps?: number;
   memoryBytes?: number;
+  transferShift?: number;
 }
 
 /** A new controller with this disk in it, started, and what is on the disk opened; each poll moves the device, too. */
 export function openModelTree(disk: ModelDisk, options: ModelTreeOptions): ModelTree {
-  const { clock, commandTimeoutMs, latencySteps, memoryBytes, random } = options;
-  const model = new ModelController({ random, disks: [disk], latencySteps, memoryBytes });
+  const { clock, commandTimeoutMs, latencySteps, memoryBytes, random, transferShift } = options;
+  const model = new ModelController({ random, disks: [disk], latencySteps, memoryBytes, transferShift });
   const controller = new NvmeController(model, { clock, commandTimeoutMs });
   const poll = controller.poll.bind(controller);
   controller.poll = () => {

@@ -22,6 +22,9 @@ import {
 } from '../../src/nvme/status.ts';
 import type { ModelCommand, ModelController } from './model-controller.ts';
 
+/** SGLS, by what pieces are multiples of. */
+const SGL_SUPPORT: Readonly<Record<number, number>> = { 1: 1, 4: 2 };
+
 interface Outcome {
   status: number;
   result: number;
@@ -87,6 +90,7 @@ function identify(model: ModelController, words: Int32Array): Outcome {
       view.setUint32(at + 516, 8, true);
       view.setUint16(at + 520, (1 << 2) | (1 << 3), true);
       bytes[at + 525] = model.disks.some(disk => disk.volatileCache) ? 1 : 0;
+      view.setUint32(at + 536, SGL_SUPPORT[model.disks[0]!.gatherAlignBytes] ?? 0, true);
       return ok;
     case IDENTIFY_ACTIVE_NAMESPACES:
       model.disks.forEach((disk, index) => void view.setUint32(at + 4 * index, disk.id, true));

@@ -1,6 +1,7 @@
 // A controller in memory, written from the specification: it fetches commands when doorbells move, carries them out in a
 // drawn order after a drawn time, and misbehaves as it is told. Wrong commands are noted in `complaints`.
 
+import type { Region } from '@demikernel/memory';
 import { NVM_WRITE } from '../../src/nvme/commands.ts';
 import type { DmaMemory, NvmeDoor } from '../../src/nvme/door.ts';
 import {
@@ -128,6 +129,10 @@ export class ModelController implements NvmeDoor {
 
   makeMemory(lengthBytes: number): DmaMemory {
     return this.memory.make(lengthBytes);
+  }
+
+  reach(region: Region): number {
+    return this.memory.share(region);
   }
 
   resetFunction(): boolean {

@@ -23,6 +23,8 @@ export interface ModelDiskOptions {
   /** Writes without force unit access are lost with the power unless a flush came between. Default true. */
   volatileCache?: boolean;
   metadataBytes?: number;
+  /** What pieces of scatter-gather lists are multiples of: 1 (default) or 4. */
+  gatherAlignBytes?: number;
 }
 
 export class ModelDisk {
@@ -36,7 +38,11 @@ export class ModelDisk {
   /** What is there after the power has gone. */
   private readonly durable: Uint8Array;
   private readonly dirty: Set<number>;
+  readonly gatherAlignBytes: number;
   flushes: number;
+  /** Transfers whose data was in pieces, and the pieces of the last one. */
+  gatherings: number;
+  gatheredLast: readonly Uint8Array[];
   /** Writes, and caches with something in them, that met the end of the power or of the controller. */
   faultCount: number;
   deallocated: { lba: number; blocks: number }[];
@@ -50,7 +56,10 @@ export class ModelDisk {
     this.bytes = new Uint8Array(options.blocks * options.blockBytes);
     this.durable = new Uint8Array(this.bytes.length);
     this.dirty = new Set();
+    this.gatherAlignBytes = options.gatherAlignBytes ?? 1;
     this.flushes = 0;
+    this.gatherings = 0;
+    this.gatheredLast = [];
     this.faultCount = 0;
     this.deallocated = [];
   }
@@ -74,10 +83,10 @@ export class ModelDisk {
       const pieces = this.pieces(words, memory, blocks * this.blockBytes);
       if (pieces === undefined) return STATUS_INVALID_FIELD;
       let at = start;
-      for (const [offset, length] of pieces) {
-        if (opcode === NVM_READ) memory.bytes.set(this.bytes.subarray(at, at + length), offset);
-        else this.bytes.set(memory.bytes.subarray(offset, offset + length), at);
-        at += length;
+      for (const piece of pieces) {
+        if (opcode === NVM_READ) piece.set(this.bytes.subarray(at, at + piece.length));
+        else this.bytes.set(piece, at);
+        at += piece.length;
       }
     }
     if (opcode !== NVM_READ) this.wrote(lba, blocks, (words[12]! & FORCE_UNIT_ACCESS) !== 0);
@@ -104,11 +113,8 @@ export class ModelDisk {
   }
 
   /** Where a command's data lies: offsets and lengths, or `undefined` when its pointers are wrong. */
-  private pieces(
-    words: Int32Array,
-    memory: ModelMemory,
-    lengthBytes: number,
-  ): [number, number][] | undefined {
+  private pieces(words: Int32Array, memory: ModelMemory, lengthBytes: number): Uint8Array[] | undefined {
+    if ((words[0]! & (3 << 14)) !== 0) return this.gathered(words, memory, lengthBytes);
     const inPage = words[6]! & 4095;
     const first = Math.min(4096 - inPage, lengthBytes);
     const pieces: [number, number][] = [[memory.offsetOf(words[6]!, words[7]!, first), first]];
@@ -128,7 +134,29 @@ export class ModelDisk {
       if ((words[8]! & 4095) !== 0) return undefined;
       pieces.push([memory.offsetOf(words[8]!, words[9]!, left), left]);
     }
-    return pieces.some(([offset]) => offset < 0) ? undefined : pieces;
+    if (pieces.some(([offset]) => offset < 0)) return undefined;
+    return pieces.map(([offset, length]) => memory.bytes.subarray(offset, offset + length));
+  }
+
+  /** What a scatter-gather list says: one last segment of data blocks, as long together as the transfer. */
+  private gathered(words: Int32Array, memory: ModelMemory, lengthBytes: number): Uint8Array[] | undefined {
+    const list = memory.stretch(words[6]!, words[7]!, words[8]!);
+    const isList = ((words[0]! >> 14) & 3) === 1 && words[9]! >>> 24 === 0x30 && words[8]! % 16 === 0;
+    if (list === undefined || !isList) return undefined;
+    const view = new DataView(list.buffer, list.byteOffset, list.length);
+    const pieces: Uint8Array[] = [];
+    let total = 0;
+    for (let at = 0; at < list.length; at += 16) {
+      const length = view.getUint32(at + 8, true);
+      const [low, high] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+      const piece = view.getUint32(at + 12, true) === 0 ? memory.stretch(low, high, length) : undefined;
+      if (piece === undefined || (low | length) % this.gatherAlignBytes !== 0) return undefined;
+      pieces.push(piece);
+      total += length;
+    }
+    this.gatherings++;
+    this.gatheredLast = pieces;
+    return total === lengthBytes ? pieces : undefined;
   }
 
   private wrote(lba: number, blocks: number, through: boolean): void {

@@ -1,10 +1,13 @@
 // Memory that the driver and the model of a controller share, at made-up device addresses. Reaching outside of it is the
 // driver's fault, and is counted.
 
+import type { Region } from '@demikernel/memory';
 import type { DmaMemory } from '../../src/nvme/door.ts';
 
 /** Above 32 bits, so that both halves of addresses matter. */
 const FIRST_PAGE = 0x0012_3000;
+/** Regions of others begin here. */
+const FIRST_SHARED_PAGE = 0x0045_6000;
 const PAGE_BYTES = 4096;
 
 export class ModelMemory {
@@ -14,6 +17,8 @@ export class ModelMemory {
   strays: number;
   private readonly buffer: ArrayBuffer;
   private usedPages: number;
+  private readonly shared: { region: Region; firstPage: number }[];
+  private nextShared: number;
 
   constructor(lengthBytes: number = 16 << 20) {
     this.buffer = new ArrayBuffer(lengthBytes);
@@ -21,6 +26,28 @@ export class ModelMemory {
     this.view = new DataView(this.buffer);
     this.strays = 0;
     this.usedPages = 0;
+    this.shared = [];
+    this.nextShared = FIRST_SHARED_PAGE;
+  }
+
+  /** Lets the device reach a region of somebody else's. */
+  share(region: Region): number {
+    const firstPage = this.nextShared;
+    this.nextShared += Math.ceil(region.lengthBytes / PAGE_BYTES) + 1;
+    this.shared.push({ region, firstPage });
+    return firstPage;
+  }
+
+  /** The bytes at a device address, in whatever memory; `undefined`, counted, when nothing is there. */
+  stretch(low: number, high: number, lengthBytes: number): Uint8Array | undefined {
+    const address = (high >>> 0) * 0x1_0000_0000 + (low >>> 0);
+    for (const { firstPage, region } of this.shared) {
+      const at = address - firstPage * PAGE_BYTES;
+      if (at >= 0 && at + lengthBytes <= region.lengthBytes)
+        return region.bytes.subarray(at, at + lengthBytes);
+    }
+    const at = this.offsetOf(low, high, lengthBytes);
+    return at < 0 ? undefined : this.bytes.subarray(at, at + lengthBytes);
   }
 
   make(lengthBytes: number): DmaMemory {

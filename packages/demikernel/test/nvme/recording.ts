@@ -29,10 +29,15 @@ interface Ending {
 
 /** Bytes that a request carries, wherever they lie. */
 function dataOf(request: NvmeRequest): Uint8Array {
-  const data = new Uint8Array(request.lengthBytes);
-  const { memory, offsetBytes, lengthBytes } = request;
-  data.set(memory!.bytes.subarray(offsetBytes, offsetBytes + lengthBytes));
-  return data;
+  const { lengthBytes, memory, offsetBytes, pieces, piecesBefore } = request;
+  const buffer = memory!.bytes;
+  if (pieces === undefined) return buffer.slice(offsetBytes, offsetBytes + lengthBytes);
+  const all: Uint8Array[] = [];
+  for (let i = 0; i < pieces.count; i++) {
+    const at = offsetBytes + pieces.offsets[i]!;
+    all.push(pieces.slices[i]?.bytes() ?? buffer.subarray(at, at + pieces.lengths[i]!));
+  }
+  return new Uint8Array(Buffer.concat(all).subarray(piecesBefore, piecesBefore + lengthBytes));
 }
 
 export class Recording {

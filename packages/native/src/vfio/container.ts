@@ -4,7 +4,6 @@ import { closeSync, openSync } from 'node:fs';
 import { DemiError } from '@demikernel/memory';
 import { systemError } from '../kernel/errno.ts';
 import { libc } from '../kernel/library.ts';
-import type { MemoryMap } from '../kernel/memory-map.ts';
 import {
   VFIO_API_VERSION,
   VFIO_CHECK_EXTENSION,
@@ -20,6 +19,12 @@ import {
   VFIO_TYPE1V2_IOMMU,
 } from './constants.ts';
 import { VfioDevice } from './device.ts';
+
+/** Whole pages of this process: a `MemoryMap`, a `Region`. */
+export interface MappableMemory {
+  readonly address: bigint;
+  readonly lengthBytes: number;
+}
 
 /** One I/O address space, Documentation/driver-api/vfio.rst. It goes with the process, and so do its mappings. */
 export class VfioContainer {
@@ -93,7 +98,7 @@ export class VfioContainer {
    * @param ioAddress a multiple of the page size, within what the IOMMU can address
    * @throws DemiError `ERR_DEMI_SYSCALL`: ENOMEM beyond RLIMIT_MEMLOCK, EEXIST where something is mapped, EINVAL
    */
-  mapMemory(map: MemoryMap, ioAddress: number): void {
+  mapMemory(map: MappableMemory, ioAddress: number): void {
     const argument = new DataView(new ArrayBuffer(32));
     argument.setUint32(0, 32, true);
     argument.setUint32(4, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, true);
@@ -107,7 +112,7 @@ export class VfioContainer {
   }
 
   /** Takes it back; the device must not be using it. @throws DemiError `ERR_DEMI_SYSCALL` */
-  unmapMemory(map: MemoryMap, ioAddress: number): void {
+  unmapMemory(map: MappableMemory, ioAddress: number): void {
     const argument = new DataView(new ArrayBuffer(24));
     argument.setUint32(0, 24, true);
     argument.setBigUint64(8, BigInt(ioAddress), true);

@@ -1,6 +1,7 @@
 // Cattree: logs on a namespace of an NVMe controller that this process drives itself. One log's segments are in
 // device-store.ts; how the device is taken and given back in open-cattree.ts.
 
+import type { Region } from '@demikernel/memory';
 import { NVME_FAILED, NVME_STOPPED, type NvmeController } from '../../nvme/controller.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../runtime/errno.ts';
@@ -78,6 +79,10 @@ export class DeviceStorage implements Storage {
     }
     this.openNames.add(name);
     return new DeviceStore(this, name, log);
+  }
+
+  register(region: Region): boolean {
+    return this.transfers.register(region);
   }
 
   /** @internal */

@@ -1,5 +1,6 @@
 // The segments of one log on a namespace: taken, used again, given back. Whose they are is in the directory.
 
+import type { Slice } from '@demikernel/memory';
 import { SEGMENT_HEADER_BYTES } from '../../log/segment-header.ts';
 import { NVM_DATASET_MANAGEMENT } from '../../nvme/commands.ts';
 import { type NvmeClient, NvmeRequest } from '../../nvme/request.ts';
@@ -80,6 +81,10 @@ export class DeviceStore implements SegmentStore {
 
   makeBuffer(lengthBytes: number): StoreBuffer {
     return this.storage.transfers.makeBuffer(lengthBytes);
+  }
+
+  takes(slice: Slice, before: number): boolean {
+    return this.storage.transfers.takes(slice, before);
   }
 
   submit(request: StoreRequest): void {

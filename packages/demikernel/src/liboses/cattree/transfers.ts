@@ -1,11 +1,15 @@
 // From requests of logs to commands of the device: cut to what one command can carry, and put together again at their ends.
 
+import type { Region, Slice } from '@demikernel/memory';
 import { FORCE_UNIT_ACCESS, NVM_FLUSH, NVM_READ, NVM_WRITE } from '../../nvme/commands.ts';
 import type { NvmeController } from '../../nvme/controller.ts';
 import type { DmaMemory } from '../../nvme/door.ts';
 import type { NvmeNamespace } from '../../nvme/identify.ts';
 import { type NvmeClient, NvmeRequest } from '../../nvme/request.ts';
 import { STORE_READ, type StoreBuffer, type StoreRequest } from '../../runtime/segment-store.ts';
+
+/** Shorter pieces are cheaper copied than described and fetched on their own. */
+const GATHER_BYTES = 256;
 
 /** Memory of a log's that the device sees; released ones go back to a list. */
 export class DeviceBuffer implements StoreBuffer {
@@ -48,6 +52,7 @@ export class Transfers implements NvmeClient {
   readonly namespace: NvmeNamespace;
   private readonly maxBytes: number;
   private readonly writeFlags: number;
+  private readonly gatherMask: number;
   private readonly idleParts: Part[];
   private readonly idleBuffers: Map<number, DeviceBuffer[]>;
 
@@ -59,6 +64,7 @@ export class Transfers implements NvmeClient {
     this.maxBytes = Math.min(controller.maxTransferBytes, 65536 * blockBytes);
     // Without a volatile cache what has been written is durable.
     this.writeFlags = controller.identity.hasVolatileWriteCache ? FORCE_UNIT_ACCESS : 0;
+    this.gatherMask = controller.identity.gatherAlignBytes - 1;
     this.idleParts = [];
     this.idleBuffers = new Map();
   }
@@ -69,11 +75,35 @@ export class Transfers implements NvmeClient {
     return idle.pop() ?? new DeviceBuffer(this.controller.door.makeMemory(lengthBytes), lengthBytes, idle);
   }
 
+  /** As `Storage.register`. */
+  register(region: Region): boolean {
+    try {
+      return this.controller.register(region);
+    } catch (error) {
+      const why = (error as Error).message;
+      process.emitWarning(`${this.controller.door.name}: records will be copied: ${why}`, 'DemikernelNotice');
+      return false;
+    }
+  }
+
+  /**
+   * As `SegmentStore.takes`. Not what a lender, who may be another process, can write to: a record's checksum is made before
+   * the device reads it.
+   */
+  takes(slice: Slice, before: number): boolean {
+    const { controller, gatherMask } = this;
+    const { length, offset, pool } = slice;
+    if (length < GATHER_BYTES || pool.lender !== undefined || ((offset | length | before) & gatherMask) !== 0)
+      return false;
+    return controller.regions.keyOf(pool.region) >= 0;
+  }
+
   /** Starts the transfer that a request describes, `start` bytes from the namespace's beginning. */
   start(request: StoreRequest, start: number): void {
     const { blockBytes, id } = this.namespace;
     const read = request.kind === STORE_READ;
     const { memory } = request.buffer as DeviceBuffer;
+    const { pieces } = request;
     request.busy = true;
     request.errno = 0;
     request.mark = Math.ceil(request.lengthBytes / this.maxBytes);
@@ -90,6 +120,11 @@ export class Transfers implements NvmeClient {
         lengthBytes,
         read ? 0 : this.writeFlags,
       );
+      if (pieces !== undefined) {
+        part.offsetBytes = request.bufferOffset;
+        part.pieces = pieces;
+        part.piecesBefore = at;
+      }
       this.controller.submit(part);
     }
   }

@@ -27,6 +27,8 @@ export class LibraryOsWithStorage implements LibraryOs {
     this.sliceBytes = network.sliceBytes;
     this.descriptors = [...network.descriptors, ...storage.descriptors];
     this.network = network;
+    // Records are then stored from where they were received, without a copy, if the device can.
+    storage.register?.(network.pool.region);
     this.logs = new Logs(network.runtime, network.pool, network.sliceBytes, storage, settings);
   }
 
