@@ -2,7 +2,14 @@
 // Source: linux/rtnetlink.h, linux/if_link.h (IFLA_XDP), struct bpf_link_info in linux/bpf.h.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { Attributes, libc, MessageWriter, NetlinkSocket, NLM_F_REQUEST } from '@demikernel/native/kernel';
+import {
+  Attributes,
+  libc,
+  MessageWriter,
+  NetlinkSocket,
+  NLM_F_ACK,
+  NLM_F_REQUEST,
+} from '@demikernel/native/kernel';
 import * as bpf from './bpf.ts';
 import { programById } from './program.ts';
 
@@ -24,8 +31,10 @@ export interface XdpAttachment {
 const MODES: readonly XdpMode[] = ['none', 'native', 'generic', 'hardware', 'multiple'];
 
 const RTM_GETLINK = 18;
+const RTM_SETLINK = 19;
 const IFLA_IFNAME = 3;
 const IFLA_XDP = 43;
+const IFLA_XDP_FD = 1;
 const IFLA_XDP_ATTACHED = 2;
 const IFLA_XDP_PROG_ID = 4;
 /** struct ifinfomsg */
@@ -112,8 +121,16 @@ function linkById(id: number): LinkInfo | undefined {
 
 /** Processes, of those this one may look into, that hold the link open. Slow: for error messages. */
 export function linkHolders(linkId: number): number[] {
+  return holdersOf(new RegExp(`^link_id:\\s*${linkId}$`, 'm'));
+}
+
+/** As {@link linkHolders}, of a program. */
+export function programHolders(programId: number): number[] {
+  return holdersOf(new RegExp(`^prog_id:\\s*${programId}$`, 'm'));
+}
+
+function holdersOf(line: RegExp): number[] {
   const holders: number[] = [];
-  const line = new RegExp(`^link_id:\\s*${linkId}$`, 'm');
   for (const pid of readable(() => readdirSync('/proc')) ?? []) {
     if (!/^\d+$/.test(pid)) continue;
     for (const fd of readable(() => readdirSync(`/proc/${pid}/fdinfo`)) ?? []) {
@@ -125,6 +142,26 @@ export function linkHolders(linkId: number): number[] {
     }
   }
   return holders;
+}
+
+/**
+ * Takes a program off a device that was attached without a link, and so stays when its process is gone.
+ *
+ * @throws DemiError `ERR_DEMI_SYSCALL`, `ERR_DEMI_PERMISSION`; EBUSY when a link holds it
+ */
+export function detachXdp(ifindex: number): void {
+  const netlink = new NetlinkSocket();
+  try {
+    const request = new MessageWriter(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK)
+      .u32(0)
+      .u32(ifindex)
+      .u32(0)
+      .u32(0);
+    request.nested(IFLA_XDP, xdp => xdp.u32Attribute(IFLA_XDP_FD, 0xffff_ffff));
+    netlink.request(request, `taking the XDP program off device ${ifindex}`);
+  } finally {
+    netlink.close();
+  }
 }
 
 // Processes end while they are looked at.

@@ -6,9 +6,11 @@ export { decode, encode, INSTRUCTION_BYTES, type Instruction } from './assembler
 export { disassemble, list } from './assembler/listing.ts';
 export * from './assembler/register.ts';
 export {
+  detachXdp,
   type LinkInfo,
   linkHolders,
   linkInfo,
+  programHolders,
   queryXdp,
   type XdpAttachment,
   type XdpMode,

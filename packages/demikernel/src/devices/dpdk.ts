@@ -58,6 +58,9 @@ const DATA_BEHIND_MBUF: readonly string[] = ['net_af_xdp'];
 /** Drivers over an interface of this machine, whose kernel may leave checksums to a device that is not there. */
 const BESIDE_KERNEL: readonly string[] = ['net_af_packet', 'net_af_xdp'];
 
+/** Drivers that sum in software, and get segments of an odd length wrong. */
+const WRONG_CHECKSUMS: readonly string[] = ['net_tap'];
+
 export interface DpdkDeviceOptions {
   /** `net_tap0,iface=dtap0`, or a PCI address. */
   device: string;
@@ -142,6 +145,8 @@ export class DpdkDevice implements PacketDevice {
   /** Drivers poll: there is nothing to sleep on. */
   readonly descriptors: readonly number[];
   readonly port: DpdkPort;
+  /** What whoever opened it has to do when the port is closed. */
+  afterClose: () => void;
   private readonly memory: DpdkMemory;
   private readonly words: Int32Array;
   /** The whole map, for copies from a driver's buffers into slots. */
@@ -167,10 +172,11 @@ export class DpdkDevice implements PacketDevice {
 
   /** @throws DemiError as `DpdkPort` and `DpdkMemory`; `ERR_DEMI_OPTION` for what the device cannot do */
   constructor(options: DpdkDeviceOptions) {
-    const { slots = 8192, slotSizeBytes = 2048, queues = 1, offload = true } = options;
+    const { slots = 8192, slotSizeBytes = 2048, queues = 1 } = options;
     const device = fitted(parseDevice(options.device), slotSizeBytes);
     this.port = new DpdkPort(device);
     const { information } = this.port;
+    const offload = options.offload !== false && !WRONG_CHECKSUMS.includes(information.driver);
     this.copies = DATA_BEHIND_MBUF.includes(information.driver);
     let memory: DpdkMemory | undefined;
     try {
@@ -223,7 +229,9 @@ export class DpdkDevice implements PacketDevice {
       throw error;
     }
     this.name = device.name;
-    this.macAddress = this.port.macAddress;
+    this.macAddress = this.port.macAddress.slice();
+    // The address that it names is the kernel's at the other end of the same cable: ours is another.
+    if (information.driver === 'net_tap') this.macAddress[5]! ^= 1;
     this.segmentLimit = Math.min(information.segmentLimit, MAX_FRAME_SEGMENTS);
     this.copyThresholdBytes =
       options.descriptorThresholdBytes?.(information.driver) ?? (this.segmentLimit > 1 ? 512 : slotSizeBytes);
@@ -232,6 +240,7 @@ export class DpdkDevice implements PacketDevice {
     this.counters = new DpdkCounters(this.port);
     this.values = this.counters.values;
     this.descriptors = [];
+    this.afterClose = () => {};
     this.queues = queues;
     this.queue = 0;
     this.sending = new Int32Array(TRANSMIT_BUFFERS);
@@ -470,6 +479,7 @@ export class DpdkDevice implements PacketDevice {
       if (this.next !== this.first) libc().poll(0, 0, 1);
     }
     this.port.close();
+    this.afterClose();
     for (; this.first !== this.next; this.first = (this.first + 1) | 0)
       this.pool.release(this.sending[this.first & (TRANSMIT_BUFFERS - 1)]!);
     for (let slot = 0; slot < this.lent.length; slot++) if (this.lent[slot] === 1) this.pool.release(slot);

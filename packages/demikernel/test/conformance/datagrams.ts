@@ -123,6 +123,7 @@ export const datagrams: Behaviours = {
   },
 
   'datagrams larger than a frame': stage => {
+    if (stage.supports('datagrams-64k') && !stage.supports('fragments')) return stage.notShown('fragments');
     const { server, client } = stage;
     const to = stage.datagrams(server);
     const from = stage.datagrams(client);

@@ -5,6 +5,7 @@
 export const FEATURES = {
   datagrams: 'Datagram sockets',
   'datagrams-64k': 'Datagrams larger than a frame, up to 65,507 bytes',
+  fragments: 'A datagram that arrives in fragments',
   refused: 'A datagram to a closed port comes back as ECONNREFUSED on a connected queue',
   'vanished-peer': 'A peer that vanishes ends the connection with ETIMEDOUT within `userTimeoutUs`',
 } as const;
@@ -20,6 +21,10 @@ export const LIBRARY_OS_NAMES = [
   'catmem',
   'catcollar',
   'catmint',
+  'catnip-af-packet',
+  'catnip-af-xdp',
+  'catnip-tap',
+  'catnip-memif',
 ] as const;
 
 export type LibraryOsName = (typeof LIBRARY_OS_NAMES)[number];
@@ -33,6 +38,7 @@ export const UNSUPPORTED: Record<LibraryOsName, Partial<Record<Feature, string>>
   catmem: {
     datagrams: 'shared memory connects two processes: streams and messages',
     'datagrams-64k': 'shared memory connects two processes: streams and messages',
+    fragments: 'shared memory connects two processes: streams and messages',
     refused: 'shared memory connects two processes: streams and messages',
     'vanished-peer': 'nothing lies between two processes of one machine: a peer is there, or has ended',
   },
@@ -40,8 +46,16 @@ export const UNSUPPORTED: Record<LibraryOsName, Partial<Record<Feature, string>>
   catmint: {
     datagrams: 'reliable connections only: streams and messages',
     'datagrams-64k': 'reliable connections only: streams and messages',
+    fragments: 'reliable connections only: streams and messages',
     refused: 'reliable connections only: streams and messages',
   },
+  'catnip-af-packet': {
+    fragments:
+      'net_af_packet has the kernel put fragments together, and cuts what is longer than a frame of its ring',
+  },
+  'catnip-af-xdp': {},
+  'catnip-tap': {},
+  'catnip-memif': {},
 };
 
 /** Why the suite cannot show a feature on a library OS that has it. */
@@ -55,6 +69,10 @@ export const NOT_SHOWN: Record<LibraryOsName, Partial<Record<Feature, string>>> 
   catmint: {
     'vanished-peer': 'the device gives up by its own retry counters, whatever `userTimeoutUs` says',
   },
+  'catnip-af-packet': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
+  'catnip-af-xdp': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
+  'catnip-tap': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
+  'catnip-memif': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
 };
 
 /** The table as docs/conformance.md shows it. */

@@ -181,6 +181,7 @@ export function plugIn(device: DeviceName): number {
   const port = new Uint16Array(1);
   const find = (): boolean => library.rte_eth_dev_get_port_by_name(device.name, addressOf(port)) === 0;
   log.take();
+  if (device.name.startsWith('net_af_xdp')) silenceLibxdp();
   if (device.bus === 'vdev' && find())
     throw new DemiError(
       'ERR_DEMI_DEVICE_BUSY',
@@ -193,6 +194,17 @@ export function plugIn(device: DeviceName): number {
   library.rte_eal_hotplug_remove(device.bus, device.name);
   const bound = device.bus === 'pci' ? '; is it bound to vfio-pci?' : '';
   throw dpdkError('rte_eth_dev_get_port_by_name', 0, `opening ${device.name}: no driver took it${bound}`);
+}
+
+/** What net_af_xdp is built on tells the terminal how it loads programs. */
+function silenceLibxdp(): void {
+  for (const library of ['libbpf', 'libxdp']) {
+    try {
+      koffi().load(`${library}.so.1`).func(`${library}_set_print`, 'uintptr_t', ['uintptr_t'])(0);
+    } catch {
+      // Not installed: the driver will say so.
+    }
+  }
 }
 
 function described(device: DeviceName): string {

@@ -109,6 +109,13 @@ export class DpdkMemory {
     this.pool = pool;
     // Drivers size what they ask of a buffer by the pool: struct rte_pktmbuf_pool_private, u16 mbuf_data_room_size first.
     new Uint16Array(viewOf(pool, POOL_STRUCTURE_BYTES + 8), POOL_STRUCTURE_BYTES, 1)[0] = slotSizeBytes;
+    if (!options.dataBehindMbuf) {
+      const view = map.view();
+      for (let i = 0; i < receiveBuffers; i++) {
+        const mbuf = this.readPointer((this.returnPointers + i * POINTER_BYTES) >> 2);
+        view.setUint16(mbuf + MBUF_BUFFER_LENGTH, slotSizeBytes, true);
+      }
+    }
     for (let i = 0; i < transmitBuffers; i++)
       this.prepareToSend(this.transmitOffset + i * MBUF_BYTES, slotSizeBytes);
   }

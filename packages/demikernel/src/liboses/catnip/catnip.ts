@@ -5,7 +5,7 @@ import { DemiError, type SlotPool } from '@demikernel/memory';
 import { runInNamespace } from '@demikernel/native/kernel';
 import { captureTo } from '../../devices/capture-file.ts';
 import { DeviceMetrics } from '../../devices/device-metrics.ts';
-import { DpdkDevice } from '../../devices/dpdk.ts';
+import type { DpdkDevice } from '../../devices/dpdk.ts';
 import type { ArpOptions } from '../../inetstack/arp/arp.ts';
 import { NetworkStack } from '../../inetstack/network-stack.ts';
 import type { TcpOptions } from '../../inetstack/tcp/tcp-configuration.ts';
@@ -16,6 +16,7 @@ import type { PacketDevice } from '../../runtime/packet-device.ts';
 import type { Queue } from '../../runtime/queue.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { formatIpv4, parseIpv4, parseIpv4Prefix } from '../../runtime/socket-address.ts';
+import { interfaceOf, openDevice } from './open-device.ts';
 
 /** IPv4 and TCP headers with the timestamp option: what a slice leaves room for in a packet. */
 const HEADERS_BYTES = 52;
@@ -148,7 +149,7 @@ export function createCatnip(
   const inside = <T>(action: () => T): T =>
     namespace === undefined ? action() : runInNamespace(namespace, action);
   return inside(() => {
-    const hardware = new DpdkDevice({
+    const hardware = openDevice({
       device: options.device,
       queues: options.queues,
       descriptors: options.descriptors,
@@ -195,8 +196,8 @@ function closeAll(opened: readonly { close(): void }[]): void {
 }
 
 function identityOf(device: string, driver: string): DeviceIdentity {
-  const interfaceName = /(?:^|,)iface=([^,]+)/.exec(device)?.[1] ?? device.replace(/,.*/, '');
-  return { libos: 'catnip', device: 'dpdk', interface: interfaceName, driver };
+  const name = interfaceOf(device) || device.replace(/,.*/, '');
+  return { libos: 'catnip', device: 'dpdk', interface: name, driver };
 }
 
 function ownAddress(text: string | undefined): { ipv4: number; prefixLength: number } {
