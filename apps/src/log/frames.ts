@@ -14,7 +14,8 @@ export const FAILED = 4;
 
 /** Longest body; longer frames end the connection. */
 export const LARGEST_BODY_BYTES: number = 1 << 20;
-const HEAD_BYTES = 5;
+/** Length and kind. */
+export const HEAD_BYTES = 5;
 
 /** Takes frames out of a stream, however it is cut. */
 export class FrameReader {
@@ -32,6 +33,11 @@ export class FrameReader {
     this.broken = false;
     this.kind = 0;
     this.body = new Uint8Array(0);
+  }
+
+  /** Bytes that have been added and are not in a frame yet. */
+  get heldBytes(): number {
+    return this.gathered.lengthBytes - this.at;
   }
 
   add(bytes: Uint8Array): void {

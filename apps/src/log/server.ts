@@ -1,5 +1,5 @@
 // A log service: receives records over the network, appends them durably, acknowledges each; and reads them back. One wait
-// set over network and storage.
+// set over network and storage. Records go from the one to the other by reference.
 
 import {
   type AddressLike,
@@ -10,15 +10,20 @@ import {
   OP_POP,
   type QueueToken,
   type Result,
+  ScatterGatherArray,
   type SocketAddress,
   type WaitSet,
 } from 'demikernel';
-import { APPEND, FAILED, FrameReader, FrameWriter, READ, RECORD } from './frames.ts';
+import { APPEND, FAILED, FrameWriter, READ, RECORD } from './frames.ts';
+import { RecordStream } from './record-stream.ts';
 
 /** Appends of one connection that may be under way; then it is not read from. */
 const APPENDS_UNDER_WAY = 256;
 /** Answers that may wait to be sent; then nothing is read for the connection. */
 const ANSWER_BYTES = 256 << 10;
+
+/** Of the memory's slots: what parts of frames may occupy. */
+const HELD_SHARE = 0.25;
 
 export interface LogServerOptions {
   address: AddressLike;
@@ -30,7 +35,9 @@ export interface LogServerOptions {
 class LogClient {
   readonly socketQd: number;
   logQd: number;
-  readonly frames: FrameReader;
+  readonly frames: RecordStream;
+  /** Slots that its stream held when that was counted last. */
+  heldSlices: number;
   readonly answers: FrameWriter;
   appending: number;
   /** Records still wanted by a READ. */
@@ -43,7 +50,8 @@ class LogClient {
   constructor(socketQd: number) {
     this.socketQd = socketQd;
     this.logQd = -1;
-    this.frames = new FrameReader();
+    this.frames = new RecordStream();
+    this.heldSlices = 0;
     this.answers = new FrameWriter();
     this.appending = 0;
     this.wanted = 0;
@@ -59,6 +67,8 @@ export class LogServer {
   /** Records appended and acknowledged. */
   appended: number;
   private readonly log: string;
+  /** In all streams. */
+  private heldSlices: number;
   private readonly listeningQd: number;
   private readonly set: WaitSet;
   /** By the descriptor of the socket, and by that of the log. */
@@ -69,6 +79,7 @@ export class LogServer {
     this.os = os;
     this.appended = 0;
     this.log = options.log;
+    this.heldSlices = 0;
     this.clients = new Map();
     this.opening = new Map();
     this.set = os.waitSet();
@@ -145,17 +156,14 @@ export class LogServer {
       else this.fail(client, errno);
       return;
     }
-    const bytes = array.toBytes();
     const ended = array.count === 0;
-    array.free();
     if (qd === client.logQd) {
       client.wanted--;
-      client.answers.positioned(RECORD, position, bytes);
-    } else if (ended) {
-      this.close(client);
-      return;
-    } else client.frames.add(bytes);
-    this.goOn(client);
+      client.answers.positioned(RECORD, position, array.toBytes());
+    } else client.frames.add(array);
+    array.free();
+    if (ended && qd === client.socketQd) this.close(client);
+    else this.goOn(client);
   }
 
   private pushed(client: LogClient, { errno, position, qd }: Result): void {
@@ -183,6 +191,7 @@ export class LogServer {
     const room = (): boolean =>
       client.appending < APPENDS_UNDER_WAY && answers.lengthBytes < ANSWER_BYTES && !client.closing;
     while (room() && frames.next()) this.request(client, frames);
+    this.countHeld(client);
     if (frames.broken) {
       this.close(client);
       return;
@@ -198,11 +207,25 @@ export class LogServer {
     }
   }
 
-  private request(client: LogClient, { body, kind }: FrameReader): void {
-    if (kind === APPEND) {
+  /** What waits for the rest of a frame must not leave others without memory to receive into. */
+  private countHeld(client: LogClient): void {
+    const { frames } = client;
+    const limit = this.os.libraryOs.pool.slotCount * HELD_SHARE;
+    if (this.heldSlices + frames.heldSlices - client.heldSlices > limit) frames.copyHeld();
+    this.heldSlices += frames.heldSlices - client.heldSlices;
+    client.heldSlices = frames.heldSlices;
+  }
+
+  private request(client: LogClient, frames: RecordStream): void {
+    if (frames.kind === APPEND) {
       client.appending++;
-      this.set.add(this.os.push(client.logQd, body));
-    } else if (kind === READ && body.length === 12 && client.wanted === 0) {
+      const payload = frames.payload();
+      this.set.add(this.os.push(client.logQd, payload));
+      if (payload instanceof ScatterGatherArray) payload.free();
+      return;
+    }
+    const body = frames.body();
+    if (frames.kind === READ && body.length === 12 && client.wanted === 0) {
       const view = new DataView(body.buffer, body.byteOffset);
       try {
         this.os.seek(client.logQd, view.getFloat64(0, true));
@@ -232,6 +255,8 @@ export class LogServer {
 
   private close(client: LogClient): void {
     if (!this.clients.delete(client.socketQd)) return;
+    client.frames.release();
+    this.heldSlices -= client.heldSlices;
     this.os.close(client.socketQd);
     if (client.logQd < 0) return;
     this.clients.delete(client.logQd);
