@@ -1,12 +1,12 @@
 // A service that is restarted by the tests: `net` answers each byte with the byte at its place in another stream, which
-// needs state per connection; `http` answers requests, some of them slowly. Arguments: kind, path, port.
+// needs state per connection; `http` answers requests, some of them slowly. Arguments: kind, path, port and, if not 127.0.0.1, the address.
 
 import * as http from 'node:http';
 import * as net from 'node:net';
 import { succeed } from '../../src/hand-over/index.ts';
 import { fillBytes, firstWrong } from '../stream.ts';
 
-const [kind, path, port] = process.argv.slice(2) as [string, string, string];
+const [kind, path, port, host = '127.0.0.1'] = process.argv.slice(2) as [string, string, string, string?];
 
 interface Place {
   got: number;
@@ -53,7 +53,7 @@ const server = kind === 'http' ? http.createServer(answer) : net.createServer(se
 if (kind === 'http') (server as http.Server).keepAliveTimeout = 60_000;
 const service = await succeed(server, {
   path,
-  listen: { port: Number(port), host: '127.0.0.1' },
+  listen: { port: Number(port), host },
   ...(kind === 'net' && {
     save: socket => {
       const place = places.get(socket)!;
