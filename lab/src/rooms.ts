@@ -22,7 +22,13 @@ const PACKAGE_ARROWS: Record<string, readonly string[]> = {
   'packages/ebpf': ['@demikernel/memory', '@demikernel/native'],
   'packages/demikernel': ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf'],
   'packages/cornflakes': ['@demikernel/memory', 'protobufjs'],
-  'packages/capybara': ['@demikernel/memory', '@demikernel/native', '@demikernel/ebpf', 'demikernel'],
+  'packages/capybara': [
+    '@demikernel/memory',
+    '@demikernel/native',
+    '@demikernel/ebpf',
+    'demikernel',
+    'etcd3',
+  ],
   apps: [
     '@demikernel/memory',
     '@demikernel/native',
