@@ -53,7 +53,8 @@ export class RollingFleet {
   readonly bed: T.SwitchTestbed;
   readonly backends: Running[];
   private readonly folder: string;
-  private readonly path: string;
+  /** Where the switch takes orders. */
+  readonly path: string;
   private readonly fleet: string;
   private readonly programs: Running[];
   private readonly service: readonly string[];
