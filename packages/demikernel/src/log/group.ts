@@ -21,8 +21,8 @@ import type { SegmentStore, StoreBuffer } from '../runtime/segment-store.ts';
 import { crc32c } from './crc32c.ts';
 import { RECORD_HEADER_BYTES, recordBytes, sealRecord, writeRecordHeader } from './record.ts';
 
-/** Payloads up to this length are copied by a loop: `set` with a `subarray` costs more. */
-const LOOP_COPY_BYTES = 48;
+/** Up to this length a loop is cheaper than the view that `set` wants, or not much dearer, and allocates nothing. */
+const LOOP_COPY_BYTES = 1024;
 /** Pieces of one write at most: what one page of a device's descriptors holds; beyond, payloads are copied. */
 const MAX_PIECES = 256;
 
@@ -99,10 +99,16 @@ export class Group {
 
   /** The one copy on the way to the device. */
   private copy({ length, offset, pool }: Slice, at: number): void {
-    const { bytes } = this.buffer;
-    const source = pool.region.bytes;
-    if (length <= LOOP_COPY_BYTES) for (let k = 0; k < length; k++) bytes[at + k] = source[offset + k]!;
-    else bytes.set(source.subarray(offset, offset + length), at);
+    const { region } = pool;
+    if (length > LOOP_COPY_BYTES) {
+      this.buffer.bytes.set(region.bytes.subarray(offset, offset + length), at);
+      return;
+    }
+    const target = this.buffer.view;
+    const source = region.view;
+    let k = 0;
+    for (; k + 4 <= length; k += 4) target.setInt32(at + k, source.getInt32(offset + k, true), true);
+    for (; k < length; k++) target.setUint8(at + k, source.getUint8(offset + k));
   }
 
   /** Makes a record of the payload in place. */
