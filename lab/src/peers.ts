@@ -27,11 +27,6 @@ export const PEERS: readonly Peer[] = [
   { program: 'redis-cli', debianPackage: 'redis-tools', usedFor: 'commands to the key-value service' },
   { program: 'redis-benchmark', debianPackage: 'redis-tools', usedFor: 'load on the key-value service' },
   { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
-  {
-    program: 'etcd',
-    debianPackage: 'etcd-server',
-    usedFor: 'what several controllers of a fleet share',
-  },
   { program: 'chromium', debianPackage: 'chromium', usedFor: 'the load balancer’s page' },
   {
     program: 'qemu-system-x86_64',

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect } from 'node:net';
 import { DemiError } from '@demikernel/memory';
 import { forThisUser, removeSocket, requireSocketPath } from '../node-socket/socket-path.ts';
-import { PAGE } from './page.ts';
+import { PAGE, PAGE_POLICY } from './page.ts';
 import type { FleetStatus } from './status.ts';
 
 /** What is behind the interface. */
@@ -19,6 +19,9 @@ export interface Operated {
 }
 
 type Handler = (operated: Operated, parameters: URLSearchParams) => { type: string; body: string };
+
+/** Only a base for paths. */
+const ORIGIN = 'http://controller';
 
 const JSON_TYPE = 'application/json';
 
@@ -68,9 +71,15 @@ function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://controller');
-  const handlers = request.method === 'POST' ? ORDERS : READS;
   request.resume();
+  // A stranger's target need not be a path: `//` is none that a URL could be made of.
+  const target = URL.canParse(request.url ?? '/', ORIGIN) ? new URL(request.url ?? '/', ORIGIN) : undefined;
+  if (target === undefined) {
+    send(response, 400, JSON_TYPE, JSON.stringify({ error: 'no path is asked for' }));
+    return;
+  }
+  const { pathname, searchParams } = target;
+  const handlers = request.method === 'POST' ? ORDERS : READS;
   const handler = Object.hasOwn(handlers, pathname) ? handlers[pathname] : undefined;
   if (handler === undefined || !['GET', 'HEAD', 'POST'].includes(request.method ?? '')) {
     send(response, 404, JSON_TYPE, JSON.stringify({ error: `no ${pathname} here` }));
@@ -93,9 +102,7 @@ function send(response: ServerResponse, status: number, type: string, body: stri
   response.writeHead(status, {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
-    // The page has its script and style in itself, and loads nothing from elsewhere.
-    'content-security-policy':
-      "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'",
+    'content-security-policy': PAGE_POLICY,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });
