@@ -27,6 +27,11 @@ export const PEERS: readonly Peer[] = [
   { program: 'redis-cli', debianPackage: 'redis-tools', usedFor: 'commands to the key-value service' },
   { program: 'redis-benchmark', debianPackage: 'redis-tools', usedFor: 'load on the key-value service' },
   { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
+  {
+    program: 'etcd',
+    debianPackage: 'etcd-server',
+    usedFor: 'what several controllers of a fleet share',
+  },
   { program: 'chromium', debianPackage: 'chromium', usedFor: 'the load balancer’s page' },
   {
     program: 'qemu-system-x86_64',
@@ -44,6 +49,54 @@ export const PEERS: readonly Peer[] = [
     path: '/etc/libibverbs.d/rxe.driver',
     debianPackage: 'ibverbs-providers',
     usedFor: 'soft-RoCE in the guest',
+  },
+  {
+    program: 'net_af_packet of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_af_packet.so.23',
+    debianPackage: 'librte-net-af-packet23',
+    usedFor: 'an interface, by packet socket',
+  },
+  {
+    program: 'net_af_xdp of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_af_xdp.so.23',
+    debianPackage: 'librte-net-af-xdp23',
+    usedFor: 'an interface, by AF_XDP',
+  },
+  {
+    program: 'net_tap of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_tap.so.23',
+    debianPackage: 'librte-net-tap23',
+    usedFor: 'a tap of the kernel’s',
+  },
+  {
+    program: 'net_memif of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_memif.so.23',
+    debianPackage: 'librte-net-memif23',
+    usedFor: 'memory shared with another process',
+  },
+  {
+    program: 'net_virtio of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_virtio.so.23',
+    debianPackage: 'librte-net-virtio23',
+    usedFor: 'virtio network cards in the guest',
+  },
+  {
+    program: 'bus_pci of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_bus_pci.so.23',
+    debianPackage: 'librte-bus-pci23',
+    usedFor: 'Catnip, whatever the driver',
+  },
+  {
+    program: 'bus_vdev of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_bus_vdev.so.23',
+    debianPackage: 'librte-bus-vdev23',
+    usedFor: 'Catnip, whatever the driver',
+  },
+  {
+    program: 'mempool_ring of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_mempool_ring.so.23',
+    debianPackage: 'librte-mempool-ring23',
+    usedFor: 'Catnip, whatever the driver',
   },
   { program: 'busybox', debianPackage: 'busybox-static', usedFor: 'the first steps of the guest' },
   {

@@ -1,6 +1,7 @@
 // `bench -- echo`: round trips over TCP and UDP of our library OSes, of Node's own sockets, and of the floors.
 
 import { networkRefusal } from '@demikernel/lab';
+import { driverRefusal } from '@demikernel/native/dpdk';
 import { type Benchmark, type RunOptions, UsageError } from '../benchmark.ts';
 import type { Protocol } from '../client/round.ts';
 import { type Column, figure, type Row, word } from '../rows.ts';
@@ -39,6 +40,8 @@ async function run(options: RunOptions): Promise<Row[]> {
   const refusal = networkRefusal();
   if (refusal !== undefined)
     options.progress(`on loopback, without the rows that need an interface: ${refusal}`);
+  const withoutCatnip = driverRefusal('net_af_xdp');
+  if (withoutCatnip !== undefined) options.progress(`without catnip: ${withoutCatnip}`);
   const place = refusal === undefined ? makePlace() : undefined;
   const remove = options.onExit(() => place?.testbed.close());
   try {
@@ -64,7 +67,8 @@ function measureProtocol(protocol: Protocol, options: RunOptions, place: Place):
   const systems = systemsFor(protocol).filter(
     system =>
       (wanted === undefined || wanted.includes(system.system) || wanted.includes(labelOf(system))) &&
-      (place !== undefined || !needsInterface(system)),
+      (place !== undefined || !needsInterface(system)) &&
+      (system.system !== 'catnip' || driverRefusal('net_af_xdp') === undefined),
   );
   const loads = loadsFor(protocol, quick).filter(
     load =>

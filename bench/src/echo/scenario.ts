@@ -12,13 +12,13 @@ export interface Load {
 
 /** Who answers. */
 export interface System {
-  /** `catpowder`, `catnap`, `catcollar`, `catmem`, `node:net`, `node:net-spin`, `node:dgram`, `node:dgram-spin`, `reflector`, `xdp-tx`. */
+  /** `catpowder`, `catnip`, `catnap`, `catcollar`, `catmem`, `node:net`, `node:net-spin`, `node:dgram`, `node:dgram-spin`, `reflector`, `xdp-tx`. */
   system: string;
   wait: 'spin' | 'adaptive' | 'interrupt';
   protocol: Protocol;
 }
 
-const OURS: readonly string[] = ['catpowder', 'catnap', 'catcollar', 'catmem'];
+const OURS: readonly string[] = ['catpowder', 'catnip', 'catnap', 'catcollar', 'catmem'];
 
 /** A system's name with its way to wait, where the name does not say it. */
 export function labelOf(system: Pick<System, 'system' | 'wait'>): string {
@@ -34,6 +34,8 @@ export function systemsFor(protocol: Protocol): System[] {
   if (protocol === 'udp') systems.push({ system: 'xdp-tx', wait: 'interrupt', protocol });
   systems.push({ system: 'reflector', wait: 'spin', protocol });
   for (const wait of WAITS) systems.push({ system: 'catpowder', wait, protocol });
+  // DPDK's drivers poll: there is nothing to sleep on.
+  systems.push({ system: 'catnip', wait: 'spin', protocol });
   for (const wait of WAITS) systems.push({ system: 'catnap', wait, protocol });
   for (const wait of WAITS) systems.push({ system: 'catcollar', wait, protocol });
   const peer = protocol === 'tcp' ? 'node:net' : 'node:dgram';

@@ -63,7 +63,7 @@ export async function startService(system: System, place: Place, options: Servic
 
 /** Whether a system takes frames from an interface, and so needs namespaces. */
 export function needsInterface(system: System): boolean {
-  return system.system === 'catpowder' || system.system === 'reflector' || system.system === 'xdp-tx';
+  return ['catpowder', 'catnip', 'reflector', 'xdp-tx'].includes(system.system);
 }
 
 function localName({ system }: System, name: string): string {
@@ -73,7 +73,7 @@ function localName({ system }: System, name: string): string {
 function wireFor(system: System, place: Place): Wire | undefined {
   if (place === undefined) return undefined;
   if (!needsInterface(system)) return place.kernelWire;
-  const stateless = system.system !== 'catpowder';
+  const stateless = system.system !== 'catpowder' && system.system !== 'catnip';
   return place.testbed.addWire({
     kernelAddress: system.system === 'xdp-tx',
     fixedNeighbour: stateless,
@@ -116,6 +116,9 @@ function commandFor(
       args.push('--libos', system.system, '--wait', system.wait);
       if (system.system === 'catpowder') {
         args.push('--interface', wire!.serverInterface, '--address', `${address}/24`);
+      }
+      if (system.system === 'catnip') {
+        args.push('--device', `net_af_xdp0,iface=${wire!.serverInterface}`, '--address', `${address}/24`);
       }
       return { script: ECHO_APPLICATION, args };
     }

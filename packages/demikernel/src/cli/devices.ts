@@ -5,6 +5,7 @@ import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { passAll } from '@demikernel/ebpf';
 import { DemiError } from '@demikernel/memory';
+import { DPDK_PACKAGES, dpdkLibrary, installedDrivers } from '@demikernel/native/dpdk';
 import {
   closeDescriptor,
   createMemfd,
@@ -37,6 +38,7 @@ Changes nothing; a file that it makes in the current directory is removed at onc
 
 /** include/linux/socket.h */
 const AF_PACKET = 17;
+const PROVIDE_DPDK = `apt-get install ${DPDK_PACKAGES} librte-net-af-xdp23`;
 const AF_XDP = 44;
 
 /** include/uapi/asm-generic/fcntl.h */
@@ -104,13 +106,26 @@ function tryRdma(): void {
   if (rdmaDevices().length === 0) throw new DemiError('ERR_DEMI_UNSUPPORTED', 'there is no RDMA device');
 }
 
+function tryDpdk(): void {
+  dpdkLibrary();
+  if (installedDrivers().length === 0)
+    throw new DemiError('ERR_DEMI_UNSUPPORTED', 'DPDK has no drivers here');
+}
+
 function features(): Feature[] {
+  const drivers = installedDrivers().map(name => name.slice(4));
   const tryRing = () => new IoUring({ entries: 8 }).close();
   return [
     attempt('catnap', 'Linux on x86-64 and koffi', 'a supported host; npm ci', () => void libc()),
     attempt('catcollar', 'io_uring', ALLOW_RING, tryRing),
     attempt('catmem', 'sealed memfds (Linux 5.1)', 'a newer kernel', trySealedMemory),
     attempt('catmint', 'an RDMA device (rdma-core)', 'rdma link add rxe0 type rxe netdev eth0', tryRdma),
+    attempt(
+      'catnip',
+      `DPDK 22.11${drivers.length === 0 ? '' : `: ${drivers.join(' ')}`}`,
+      PROVIDE_DPDK,
+      tryDpdk,
+    ),
     attempt('catpowder', 'AF_XDP sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_XDP)),
     attempt('catpowder', 'XDP programs (CAP_BPF, CAP_NET_ADMIN)', GRANT, () => passAll().close()),
     attempt('catpowder', 'AF_PACKET sockets (CAP_NET_RAW)', GRANT, () => trySocket(AF_PACKET)),

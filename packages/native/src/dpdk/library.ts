@@ -1,6 +1,7 @@
 // Debian's librte_* as typed functions, loaded on first use. Objects are native addresses as numbers; what they mean is in the files
 // beside this one.
 
+import { readdirSync } from 'node:fs';
 import { DemiError } from '@demikernel/memory';
 import { type Address, koffi, type NativeLibrary } from '../kernel/library.ts';
 import { DPDK_ABI, DPDK_VERSION } from './layout.ts';
@@ -170,6 +171,32 @@ export function dpdkLibrary(): DpdkLibrary {
   lookUp = (library, name) => dlsym(dlopen(fileName(library), RTLD_NOW), name) as Address;
   loaded = candidate;
   return loaded;
+}
+
+/** Where Debian puts the drivers; DPDK loads all that it finds there. */
+const DRIVERS = `/usr/lib/x86_64-linux-gnu/dpdk/pmds-${DPDK_ABI}.0`;
+
+/** Names of the network drivers that are installed: `net_af_packet`, … */
+export function installedDrivers(): string[] {
+  let files: string[] = [];
+  try {
+    files = readdirSync(DRIVERS);
+  } catch {
+    // None are.
+  }
+  return files.map(file => /^librte_(net_\w+)\.so\.\d+$/.exec(file)?.[1] ?? '').filter(name => name !== '');
+}
+
+/** Why a driver (`net_tap`) cannot be used, or `undefined`. */
+export function driverRefusal(driver: string): string | undefined {
+  try {
+    dpdkLibrary();
+  } catch (error) {
+    if (error instanceof DemiError) return error.message;
+    throw error;
+  }
+  if (installedDrivers().includes(driver)) return undefined;
+  return `the driver ${driver} is not installed: apt-get install librte-${driver.replaceAll('_', '-')}${DPDK_ABI}`;
 }
 
 /** Where a variable or function of a library lies. @throws ERR_DEMI_UNSUPPORTED when it has none of that name */
