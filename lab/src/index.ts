@@ -8,6 +8,7 @@ export {
   isFullRun,
   PEERS,
   type Peer,
+  peerRefusal,
   requirePeer,
 } from './peers.ts';
 export { removeStaleNamespaces } from './stale-namespaces.ts';

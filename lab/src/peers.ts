@@ -27,11 +27,6 @@ export const PEERS: readonly Peer[] = [
   { program: 'redis-cli', debianPackage: 'redis-tools', usedFor: 'commands to the key-value service' },
   { program: 'redis-benchmark', debianPackage: 'redis-tools', usedFor: 'load on the key-value service' },
   { program: 'ip', debianPackage: 'iproute2', usedFor: 'looking at interfaces as an administrator would' },
-  {
-    program: 'etcd',
-    debianPackage: 'etcd-server',
-    usedFor: 'what several controllers of a fleet share',
-  },
   { program: 'chromium', debianPackage: 'chromium', usedFor: 'the load balancer’s page' },
   {
     program: 'qemu-system-x86_64',
@@ -73,12 +68,6 @@ export const PEERS: readonly Peer[] = [
     path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_memif.so.23',
     debianPackage: 'librte-net-memif23',
     usedFor: 'memory shared with another process',
-  },
-  {
-    program: 'net_virtio of DPDK',
-    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_virtio.so.23',
-    debianPackage: 'librte-net-virtio23',
-    usedFor: 'virtio network cards in the guest',
   },
   {
     program: 'bus_pci of DPDK',
@@ -155,13 +144,23 @@ export function findProgram(program: string): string | undefined {
  * @returns `undefined` when the test has been skipped and should return
  */
 export function requirePeer(t: TestContext, program: string): string | undefined {
+  const refusal = peerRefusal(program);
+  if (refusal !== undefined) t.skip(refusal);
+  return refusal === undefined ? pathOf(program) : undefined;
+}
+
+/** Why a peer cannot take part, or `undefined` when it is here. @throws in a full run, which has all of them */
+export function peerRefusal(program: string): string | undefined {
+  if (pathOf(program) !== undefined) return undefined;
   const peer = PEERS.find(candidate => candidate.program === program);
-  const path = peer === undefined ? findProgram(program) : findPeer(peer);
-  if (path !== undefined) return path;
-  const advice = peer === undefined ? '' : ` (apt-get install ${peer.debianPackage})`;
-  if (isFullRun()) throw new Error(`${program} is missing${advice}`);
-  t.skip(`${program} is missing${advice}`);
-  return undefined;
+  const refusal = `${program} is missing${peer === undefined ? '' : ` (apt-get install ${peer.debianPackage})`}`;
+  if (isFullRun()) throw new Error(refusal);
+  return refusal;
+}
+
+function pathOf(program: string): string | undefined {
+  const peer = PEERS.find(candidate => candidate.program === program);
+  return peer === undefined ? findProgram(program) : findPeer(peer);
 }
 
 function findPeer({ program, path }: Peer): string | undefined {

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { MetricsSnapshot } from '../runtime/metrics.ts';
 import { formatIpv4, parseSocketAddress } from '../runtime/socket-address.ts';
 import { type Command, stopOnSignals, UsageError } from './command.ts';
+import { MetricsText, metricName } from './metrics-text.ts';
 import { findRunning, snapshotOf } from './processes.ts';
 
 const HELP = `Usage: demikernel metrics [--listen ADDRESS:PORT]
@@ -18,48 +19,33 @@ Reads them from shared memory, with no help from the services.
 
 const QUANTILES = [0.5, 0.99, 0.999] as const;
 
-/** A metric or label name: what Prometheus allows, nothing else. */
-function metricName(...parts: string[]): string {
-  return ['demikernel', ...parts]
-    .join('_')
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replaceAll(/\W/g, '_')
-    .toLowerCase();
+function labelsOf(info: MetricsSnapshot['info']): [string, string | number][] {
+  return [
+    ['pid', Number(info['pid'])],
+    ['libos', String(info['libos']).replaceAll(/[^\w.-]/g, '_')],
+  ];
 }
 
-function labelsOf(info: MetricsSnapshot['info']): string {
-  return `pid="${Number(info['pid'])}",libos="${String(info['libos']).replaceAll(/[^\w.-]/g, '_')}"`;
-}
-
-/** All samples, grouped by metric as the format wants them (Prometheus text exposition format 0.0.4). */
+/** All samples of all services. */
 function exposition(snapshots: readonly MetricsSnapshot[]): string {
-  const samples = new Map<string, { type: string; lines: string[] }>();
-  const add = (name: string, type: string, labels: string, value: number, suffix = ''): void => {
-    let metric = samples.get(name);
-    if (metric === undefined) {
-      metric = { type, lines: [] };
-      samples.set(name, metric);
-    }
-    metric.lines.push(`${name}${suffix}{${labels}} ${value}`);
-  };
+  const text = new MetricsText();
   for (const { info, counters, histograms, tables } of snapshots) {
     const labels = labelsOf(info);
     for (const [room, values] of Object.entries(counters)) {
       for (const [name, value] of Object.entries(values)) {
-        add(`${metricName(room, name)}_total`, 'counter', labels, value);
+        text.add(`${metricName(room, name)}_total`, 'counter', labels, value);
       }
     }
     for (const [name, histogram] of Object.entries(histograms)) {
       for (const q of QUANTILES) {
-        add(metricName(name), 'summary', `${labels},quantile="${q}"`, histogram.quantile(q));
+        text.add(metricName(name), 'summary', [...labels, ['quantile', q]], histogram.quantile(q));
       }
-      add(metricName(name), 'summary', labels, histogram.count, '_count');
+      text.add(metricName(name), 'summary', labels, histogram.count, '_count');
     }
-    for (const [name, rows] of Object.entries(tables)) add(metricName(name), 'gauge', labels, rows.length);
+    for (const [name, rows] of Object.entries(tables))
+      text.add(metricName(name), 'gauge', labels, rows.length);
   }
-  return [...samples]
-    .map(([name, { type, lines }]) => `# TYPE ${name} ${type}\n${lines.join('\n')}\n`)
-    .join('');
+  return text.toString();
 }
 
 function current(): string {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { configure, Network } from '@demikernel/lab';
-import { driverRefusal } from '@demikernel/native/dpdk';
 import { changeLink, createBridge, deleteLink, getLink } from '@demikernel/native/kernel';
 import { type Demikernel, open } from '../../src/index.ts';
 import { FAR_DEVICE, NEAR_DEVICE, VethPair } from '../devices/af-veth.ts';
+import { testedDriverRefusal } from '../devices/dpdk-drivers.ts';
 import { conformance, type Pair } from './suite.ts';
 
 /** Beside the addresses that the kernel has at the far end. */
@@ -17,8 +17,8 @@ const CLIENT_ADDRESS = '10.78.0.3';
 
 /** Runs the suite over one of the drivers that take an interface, or skips it by name. */
 export function catnipOnVeth(driver: 'af-packet' | 'af-xdp'): void {
-  const name = `net_${driver.replace('-', '_')}`;
-  const veth = driverRefusal(name) ?? VethPair.create();
+  const name = driver === 'af-xdp' ? 'net_af_xdp' : 'net_af_packet';
+  const veth = testedDriverRefusal(name) ?? VethPair.create();
   const unavailable = typeof veth === 'string' ? veth : undefined;
   after(() => {
     if (typeof veth !== 'string') veth.remove();
@@ -36,7 +36,7 @@ export function catnipOnVeth(driver: 'af-packet' | 'af-xdp'): void {
 
 /** As {@link catnipOnVeth}, over two taps that the kernel bridges. */
 export function catnipOnTaps(): void {
-  const built = driverRefusal('net_tap') ?? Network.build(network => network.host('taps'));
+  const built = testedDriverRefusal('net_tap') ?? Network.build(network => network.host('taps'));
   const unavailable = typeof built === 'string' ? built : undefined;
   after(() => {
     if (typeof built !== 'string') built.network.remove();
@@ -68,7 +68,7 @@ export function catnipOnTaps(): void {
 
 /** As {@link catnipOnVeth}, over shared memory: both ends of a memif. */
 export function catnipOnMemif(): void {
-  const unavailable = driverRefusal('net_memif');
+  const unavailable = testedDriverRefusal('net_memif');
   const folder = mkdtempSync(join(tmpdir(), 'demi-memif-'));
   after(() => rmSync(folder, { recursive: true }));
   const end = (number: number, role: string): CatnipEnd => ({

@@ -9,11 +9,12 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { checkVersion, driverRefusal } from '@demikernel/native/dpdk';
+import { checkVersion } from '@demikernel/native/dpdk';
 import { addAddress, changeLink, getLink, setOffload } from '@demikernel/native/kernel';
 import { readPcapng } from '../../src/devices/pcapng.ts';
 import { type Demikernel, type OpenOptions, open } from '../../src/index.ts';
 import { FAR_DEVICE, NEAR_ADDRESS, NEAR_DEVICE, VethPair } from '../devices/af-veth.ts';
+import { type TestedDriver, testedDriverRefusal } from '../devices/dpdk-drivers.ts';
 import { output, stop, tcpEchoClient, udpClient } from './kernel-peer.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/demikernel.js', import.meta.url));
@@ -23,10 +24,10 @@ const KILLS = 2;
 /** A veth pair whose kernel end sends frames that fit into a slot, or skips the test. */
 async function withVeth(
   t: TestContext,
-  driver: string,
+  driver: TestedDriver,
   action: (pair: VethPair) => Promise<void>,
 ): Promise<void> {
-  const pair = driverRefusal(driver) ?? VethPair.create();
+  const pair = testedDriverRefusal(driver) ?? VethPair.create();
   if (typeof pair === 'string') {
     t.skip(pair);
     return;
@@ -59,7 +60,7 @@ async function echoService(pair: VethPair, driver: string, ...flags: string[]): 
 }
 
 describe('Catnip and the kernel', () => {
-  for (const driver of ['net_af_packet', 'net_af_xdp']) {
+  for (const driver of ['net_af_packet', 'net_af_xdp'] as const) {
     it(`${driver}: echoes to kernel TCP and UDP, and ends at Ctrl-C`, { timeout: 60_000 }, async t => {
       await withVeth(t, driver, async pair => {
         const service = await echoService(pair, driver);
@@ -155,7 +156,7 @@ describe('Catnip and another process', () => {
   it('net_memif: streams and datagrams through shared memory; the other end is killed and comes again', {
     timeout: 60_000,
   }, async t => {
-    const refusal = driverRefusal('net_memif');
+    const refusal = testedDriverRefusal('net_memif');
     if (refusal !== undefined) return t.skip(refusal);
     const folder = mkdtempSync(join(tmpdir(), 'demi-memif-'));
     const socket = join(folder, 'socket');
@@ -250,7 +251,7 @@ describe('Catnip refuses', () => {
   });
 
   it('what is no device, and no address', async t => {
-    const refusal = driverRefusal('net_tap');
+    const refusal = testedDriverRefusal('net_tap');
     if (refusal !== undefined) return t.skip(refusal);
     assert.match(
       await refused({ device: 'eth0', address: '10.0.0.2/24' }),
@@ -263,7 +264,7 @@ describe('Catnip refuses', () => {
   });
 
   it('a driver or an interface that is not there, in DPDK’s words', async t => {
-    const refusal = driverRefusal('net_af_packet');
+    const refusal = testedDriverRefusal('net_af_packet');
     if (refusal !== undefined) return t.skip(refusal);
     const missing = await refused({ device: 'net_nothing0', address: '10.0.0.2/24' });
     assert.match(missing, /^ERR_DEMI_DEVICE .*librte-net-nothing23/);
@@ -288,7 +289,7 @@ describe('Catnip refuses', () => {
   });
 
   it('a second thread', async t => {
-    const refusal = driverRefusal('net_memif');
+    const refusal = testedDriverRefusal('net_memif');
     if (refusal !== undefined) return t.skip(refusal);
     const folder = mkdtempSync(join(tmpdir(), 'demi-memif-'));
     const device = (number: number): string =>
