@@ -1,4 +1,4 @@
-// Made by apps/schemas/generate.sh: cornc sessions.proto. Do not edit.
+// Made by apps/src/schemas/generate.ts: cornc sessions.proto. Do not edit.
 // Made by cornc from sessions.proto. Do not edit: changes are lost.
 
 import {

@@ -1,4 +1,4 @@
-// Made by apps/schemas/generate.sh: cornc kv.proto. Do not edit.
+// Made by apps/src/schemas/generate.ts: cornc kv.proto. Do not edit.
 // Made by cornc from kv.proto. Do not edit: changes are lost.
 
 import {

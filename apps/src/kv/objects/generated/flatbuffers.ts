@@ -1,4 +1,4 @@
-// Made by apps/schemas/generate.sh: flatc --ts kv.fbs. Do not edit.
+// Made by apps/src/schemas/generate.ts: flatc --ts kv.fbs. Do not edit.
 import * as flatbuffers from 'flatbuffers';
 
 

@@ -1,4 +1,4 @@
-// Made by apps/schemas/generate.sh: protoc --es_out --es_opt=target=ts. Do not edit.
+// Made by apps/src/schemas/generate.ts: protoc --es_out --es_opt=target=ts. Do not edit.
 // What the key-value store and its clients say to each other: requests and replies of the object protocol. The same, as
 // close as each language comes, is kv.fbs and kv.capnp.
 
