@@ -48,6 +48,7 @@ test('without permission: what is allowed, what is missing, and the command that
   assert.match(stdout, /^catnap spin +spins/m);
   assert.match(stdout, /^node:net +blocks/m);
   assert.match(stdout, /Simulator: 10000 echoes/);
+  assert.match(stdout, /Migration on a wire in this process: .* 200 times/);
   assert.match(stdout, /Missing: .*CAP_SYS_ADMIN/);
   assert.match(stdout, /sudo npm start/);
 });

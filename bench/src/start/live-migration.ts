@@ -1,19 +1,48 @@
 // A live connection that moves between two servers while its client talks, in front of the reader's eyes: our stack on two backends,
-// the XDP switch, an unmodified client. The parts are those of `bench -- migration`.
+// the XDP switch, an unmodified client; or, without the privilege for these, all on a wire in this process. The parts are those of
+// `bench -- migration`.
 
 import { setImmediate } from 'node:timers/promises';
 import { coroutines } from 'demikernel';
-import { type Client, nowUs, StackFleet } from '../migration/stack-fleet.ts';
+import { type Client, nowUs, type Site, StackFleet } from '../migration/stack-fleet.ts';
+import { WireSite } from '../migration/wire-site.ts';
 import { XdpSite } from '../migration/xdp-site.ts';
 
 const MOVES = 200;
 const LIMIT_MS = 10_000;
 const UNDER_WAY_BYTES = 20_000;
 
-/** Runs it, and says what happened. @param onExit registers what is to be undone however the program ends */
-export async function moveLive(onExit: (undo: () => void) => () => void): Promise<string> {
+/** Where it happens, and how that is told. */
+interface Stage {
+  site: () => Site;
+  title: string;
+  who: string;
+}
+
+const ON_INTERFACES: Stage = {
+  site: () => new XdpSite(),
+  title: 'Live migration',
+  who: 'one TCP connection of an unmodified client was moved %d times between two servers behind the XDP switch',
+};
+const IN_PROCESS: Stage = {
+  site: () => new WireSite(),
+  title: 'Migration on a wire in this process',
+  who: 'one TCP connection was moved %d times between two stacks of ours behind the switch’s model, all in one thread,',
+};
+
+/**
+ * Runs it, and says what happened.
+ *
+ * @param permitted whether namespaces and interfaces may be made; without them it happens on a wire in this process
+ * @param onExit registers what is to be undone however the program ends
+ */
+export async function moveLive(
+  permitted: boolean,
+  onExit: (undo: () => void) => () => void,
+): Promise<string> {
+  const stage = permitted ? ON_INTERFACES : IN_PROCESS;
   const fleet = await StackFleet.open(
-    new XdpSite(),
+    stage.site(),
     ({ agent, os }, qd) => {
       const co = coroutines(os);
       co.spawn(function* () {
@@ -31,7 +60,7 @@ export async function moveLive(onExit: (undo: () => void) => () => void): Promis
   let client: Client | undefined;
   try {
     client = fleet.site.connect();
-    return describe(await talk(fleet, client));
+    return describe(stage, await talk(fleet, client));
   } finally {
     client?.close();
     fleet.close();
@@ -81,10 +110,10 @@ async function talk(fleet: StackFleet, client: Client): Promise<Told> {
   return { moves: lines.length, bytes: client.received, timeline: lines[lines.length >> 1]! };
 }
 
-function describe({ moves, bytes, timeline }: Told): string {
+function describe({ title, who }: Stage, { moves, bytes, timeline }: Told): string {
   const lines = timeline.map(([us, what]) => `${us.toFixed(0).padStart(6)} us  ${what}`);
   return (
-    `Live migration: one TCP connection of an unmodified client was moved ${moves} times between two servers behind the XDP switch ` +
-    `while ${bytes} bytes went there and back; every byte was checked, none was lost or repeated. A move in the middle of all:\n\n${lines.join('\n')}`
+    `${title}: ${who.replace('%d', `${moves}`)} while ${bytes} bytes went there and back; every byte was checked, none was lost or ` +
+    `repeated. A move in the middle of all:\n\n${lines.join('\n')}`
   );
 }

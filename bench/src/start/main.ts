@@ -63,6 +63,7 @@ async function main(): Promise<void> {
   if (platform !== undefined) {
     say(`The library OSes need Linux on x86-64: ${platform}. The network stack itself runs anywhere:\n`);
     say(simulateEcho());
+    await showMigration(false);
     return;
   }
   const refusal = networkRefusal();
@@ -92,23 +93,24 @@ async function main(): Promise<void> {
   say(formatMachine(machine));
   reportMissing(systems, measured);
   if (refusal === undefined) {
-    await showMigration();
+    await showMigration(true);
     return;
   }
   say('');
   say(simulateEcho());
+  await showMigration(false);
   say(
-    `\nMissing: ${refusal}.\nWith it, Catpowder runs too, over AF_XDP between two namespaces:\n\n    sudo npm start`,
+    `\nMissing: ${refusal}.\nWith it, Catpowder runs too, over AF_XDP between two namespaces, and the connection moves through the XDP switch:\n\n    sudo npm start`,
   );
 }
 
 /** What does not work here is said; it is no reason to call the rest a failure. */
-async function showMigration(): Promise<void> {
+async function showMigration(permitted: boolean): Promise<void> {
   say('');
   try {
-    say(await moveLive(onExit));
+    say(await moveLive(permitted, onExit));
   } catch (error) {
-    say(`No live migration: ${(error as Error).message}`);
+    say(`No migration: ${(error as Error).message}`);
     process.exitCode = 1;
   }
 }
