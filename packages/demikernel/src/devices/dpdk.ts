@@ -412,8 +412,7 @@ export class DpdkDevice implements PacketDevice {
   private send(): void {
     const { memory } = this;
     const count = this.pendingCount;
-    const at = memory.map.addressNumber + memory.transmitPointers;
-    const taken = this.port.transmit(at, count);
+    const taken = this.port.transmit(count);
     if (taken === count) {
       this.pendingCount = 0;
       this.stalledTurns = 0;

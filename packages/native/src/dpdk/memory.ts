@@ -68,6 +68,8 @@ export class DpdkMemory {
   readonly addressHigh: number;
   private readonly library: DpdkLibrary;
   private closed: boolean;
+  /** Address of the `returnPointers`; private by `#`, as the addresses in port.ts. */
+  readonly #returnArray: Address;
 
   /** @throws DemiError `ERR_DEMI_UNSUPPORTED` when DPDK's structures are not what we know, `ERR_DEMI_DEVICE`, as `mapAnonymous` */
   constructor(options: DpdkMemoryOptions) {
@@ -86,6 +88,7 @@ export class DpdkMemory {
       populate: true,
     });
     this.closed = false;
+    this.#returnArray = this.map.addressNumber + this.returnPointers;
     const { map } = this;
     this.region = new Region({
       buffer: viewOf(map.address, slotsBytes),
@@ -240,7 +243,7 @@ export class DpdkMemory {
 
   /** Gives mbufs, `count` pointers from the beginning of `returnPointers`, to the pool that the driver takes them from. */
   supply(count: number): void {
-    this.library.rte_pktmbuf_free_bulk(this.map.addressNumber + this.returnPointers, count);
+    this.library.rte_pktmbuf_free_bulk(this.#returnArray, count);
   }
 
   /** The port must be closed. The slots' memory goes with the region. */

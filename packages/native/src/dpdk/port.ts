@@ -1,7 +1,7 @@
 // One port: a device of DPDK's, its queues, and the two functions through which its driver moves bursts.
 
 import { DemiError } from '@demikernel/memory';
-import { type Address, viewOf } from '../kernel/library.ts';
+import { type Address, libc, viewOf } from '../kernel/library.ts';
 import { type MemoryMap, mapAnonymous } from '../kernel/memory-map.ts';
 import { type DeviceName, dpdkError, plugIn, plugOut } from './environment.ts';
 import {
@@ -43,6 +43,7 @@ import { type BurstCall, burstCall, type DpdkLibrary, dpdkLibrary, symbolAddress
 import type { DpdkMemory } from './memory.ts';
 
 const TRANSPORT_CHECKSUMS = OFFLOAD_UDP_CHECKSUM | OFFLOAD_TCP_CHECKSUM;
+const SETTLE_MS = 20;
 /** What a driver that states no limit gets (UINT16_MAX stands for none). */
 const NO_LIMIT = 0xffff;
 
@@ -92,10 +93,12 @@ export class DpdkPort {
   private memory: DpdkMemory | undefined;
   private receiveCall: BurstCall | undefined;
   private transmitCall: BurstCall | undefined;
-  /** Addresses of the driver's queues; small enough to be doubles that are exact. */
-  private readonly receiveQueues: Float64Array;
-  private transmitQueue: Address;
-  private receiveArray: Address;
+  // Addresses that go with every burst. Private by `#`, and in an array that is not of numbers alone, so that V8 keeps each as one
+  // number on the heap and hands that over: a field or an array of doubles makes a new one at every reading.
+  readonly #receiveQueues: (Address | undefined)[];
+  #transmitQueue: Address;
+  #receiveArray: Address;
+  #transmitArray: Address;
   private cleans: boolean;
   /** RTE_ETH_RSS_*, the low word. */
   private hashFunctions: number;
@@ -113,9 +116,10 @@ export class DpdkPort {
     this.memory = undefined;
     this.receiveCall = undefined;
     this.transmitCall = undefined;
-    this.receiveQueues = new Float64Array(64);
-    this.transmitQueue = 0;
-    this.receiveArray = 0;
+    this.#receiveQueues = [undefined];
+    this.#transmitQueue = 0;
+    this.#receiveArray = 0;
+    this.#transmitArray = 0;
     this.cleans = true;
     this.hashFunctions = 0;
     this.genericDevice = 0;
@@ -161,10 +165,12 @@ export class DpdkPort {
     const received = new BigUint64Array(
       viewOf(table.getBigUint64(FAST_PATH_RECEIVE_QUEUES, true), receiveQueues * 8),
     );
-    for (let queue = 0; queue < receiveQueues; queue++) this.receiveQueues[queue] = Number(received[queue]);
+    for (let queue = 0; queue < receiveQueues; queue++)
+      this.#receiveQueues[queue + 1] = Number(received[queue]);
     const sent = new BigUint64Array(viewOf(table.getBigUint64(FAST_PATH_TRANSMIT_QUEUES, true), 8));
-    this.transmitQueue = Number(sent[0]);
-    this.receiveArray = memory.map.addressNumber + memory.receivePointers;
+    this.#transmitQueue = Number(sent[0]);
+    this.#receiveArray = memory.map.addressNumber + memory.receivePointers;
+    this.#transmitArray = memory.map.addressNumber + memory.transmitPointers;
   }
 
   private configure(queues: PortQueues): void {
@@ -231,19 +237,19 @@ export class DpdkPort {
 
   /** Takes up to `count` frames of a queue: pointers to mbufs at `receivePointers` of the memory. */
   receive(queue: number, count: number): number {
-    return this.receiveCall!(this.receiveQueues[queue]!, this.receiveArray, count);
+    return this.receiveCall!(this.#receiveQueues[queue + 1]!, this.#receiveArray, count);
   }
 
-  /** Gives frames to the driver, by pointers to mbufs at a native address. @returns how many it took */
-  transmit(pointers: Address, count: number): number {
-    return this.transmitCall!(this.transmitQueue, pointers, count);
+  /** Gives frames to the driver: `count` pointers to mbufs at `transmitPointers` of the memory. @returns how many it took */
+  transmit(count: number): number {
+    return this.transmitCall!(this.#transmitQueue, this.#transmitArray, count);
   }
 
   /** Has the driver let go of mbufs that are sent: drivers do so by themselves only when they need room. */
   clean(): void {
     if (this.cleans) this.cleans = this.library.rte_eth_tx_done_cleanup(this.port, 0, 0) >= 0;
     // Where that is not offered, sending nothing makes some look.
-    if (!this.cleans) this.transmitCall!(this.transmitQueue, this.receiveArray, 0);
+    if (!this.cleans) this.transmitCall!(this.#transmitQueue, this.#transmitArray, 0);
   }
 
   /** Whether the link is up; asks the driver. */
@@ -282,7 +288,9 @@ export class DpdkPort {
     if (this.closed) return;
     this.closed = true;
     const { device, library, memory, port } = this;
+    this.settle();
     if (this.started) library.rte_eth_dev_stop(port);
+    this.settle();
     if (device.bus === 'pci' && memory !== undefined) {
       const { addressNumber, lengthBytes } = memory.map;
       library.rte_dev_dma_unmap(this.genericDevice, addressNumber, addressNumber, lengthBytes);
@@ -291,6 +299,11 @@ export class DpdkPort {
     library.rte_eth_dev_close(port);
     plugOut(device);
     this.scratch.release();
+  }
+
+  /** net_memif hears of its peer in a thread of DPDK's, which frees what closing frees too, without a lock: it goes first. */
+  private settle(): void {
+    if (this.device.name.startsWith('net_memif')) libc().poll(0, 0, SETTLE_MS);
   }
 
   private check(call: string, result: number): void {

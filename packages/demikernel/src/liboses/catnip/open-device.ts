@@ -1,5 +1,6 @@
 // Opening a device for Catnip, with what some drivers leave behind or are late with.
 
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { detachXdp, programHolders, queryXdp } from '@demikernel/ebpf';
 import { DemiError } from '@demikernel/memory';
 import {
@@ -27,6 +28,7 @@ export function interfaceOf(device: string): string {
 
 /** Opens it, in the namespace of the calling thread. @throws DemiError as `DpdkDevice` */
 export function openDevice(options: DpdkDeviceOptions): DpdkDevice {
+  if (options.device.startsWith('net_memif')) removeStaleSocket(options.device);
   if (!options.device.startsWith('net_af_xdp')) return new DpdkDevice(options);
   removeOrphan(interfaceOf(options.device));
   const before = xdpSockets();
@@ -57,6 +59,20 @@ export function removeOrphan(interfaceName: string): boolean {
   if (programName !== LIBXDP_PROGRAM || linkId !== 0 || programHolders(programId).length > 0) return false;
   detachXdp(index);
   return true;
+}
+
+/** A process that was killed leaves the socket on which net_memif listened: its name goes when nobody has it. */
+function removeStaleSocket(device: string): void {
+  const path = /(?:^|,)socket=([^,]+)/.exec(device)?.[1];
+  if (path === undefined || !/,role=(server|master)\b/.test(device) || !/,socket-abstract=no\b/.test(device))
+    return;
+  try {
+    if (!statSync(path).isSocket()) return;
+    const names = readFileSync('/proc/net/unix', 'latin1').split('\n');
+    if (!names.some(line => line.endsWith(` ${path}`))) rmSync(path);
+  } catch {
+    // There is none, or it is not ours to remove: the driver will say so.
+  }
 }
 
 /** Descriptors of this process's AF_XDP sockets, each with what it stands for: `24 socket:[30997841]`. */
