@@ -70,6 +70,12 @@ export const PEERS: readonly Peer[] = [
     usedFor: 'memory shared with another process',
   },
   {
+    program: 'net_virtio of DPDK',
+    path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_virtio.so.23',
+    debianPackage: 'librte-net-virtio23',
+    usedFor: 'network cards of the guest, by vfio',
+  },
+  {
     program: 'bus_pci of DPDK',
     path: '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_bus_pci.so.23',
     debianPackage: 'librte-bus-pci23',

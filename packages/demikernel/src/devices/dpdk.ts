@@ -198,6 +198,7 @@ export class DpdkDevice implements PacketDevice {
           `slots: ${slots}; receiving takes ${receiveBuffers}, and at most half of them`,
         );
       memory = new DpdkMemory({
+        port: this.port.port,
         name: `demi_${device.name.replaceAll(/\W/g, '_')}`.slice(0, 25),
         slots,
         slotSizeBytes,

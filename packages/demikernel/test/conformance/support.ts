@@ -25,6 +25,7 @@ export const LIBRARY_OS_NAMES = [
   'catnip-af-xdp',
   'catnip-tap',
   'catnip-memif',
+  'catnip-virtio',
 ] as const;
 
 export type LibraryOsName = (typeof LIBRARY_OS_NAMES)[number];
@@ -56,6 +57,7 @@ export const UNSUPPORTED: Record<LibraryOsName, Partial<Record<Feature, string>>
   'catnip-af-xdp': {},
   'catnip-tap': {},
   'catnip-memif': {},
+  'catnip-virtio': {},
 };
 
 /** Why the suite cannot show a feature on a library OS that has it. */
@@ -73,6 +75,7 @@ export const NOT_SHOWN: Record<LibraryOsName, Partial<Record<Feature, string>>> 
   'catnip-af-xdp': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
   'catnip-tap': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
   'catnip-memif': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
+  'catnip-virtio': { 'vanished-peer': 'the same TCP as the simulator’s, where it is shown' },
 };
 
 /** The table as docs/conformance.md shows it. */

@@ -9,6 +9,7 @@ const PEERS_OF = {
   net_af_xdp: 'net_af_xdp of DPDK',
   net_tap: 'net_tap of DPDK',
   net_memif: 'net_memif of DPDK',
+  net_virtio: 'net_virtio of DPDK',
 } as const;
 const PEERS_OF_ALL = ['bus_pci of DPDK', 'bus_vdev of DPDK', 'mempool_ring of DPDK'] as const;
 

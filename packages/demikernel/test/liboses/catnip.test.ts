@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -13,6 +14,7 @@ import { checkVersion } from '@demikernel/native/dpdk';
 import { addAddress, changeLink, getLink, setOffload } from '@demikernel/native/kernel';
 import { readPcapng } from '../../src/devices/pcapng.ts';
 import { type Demikernel, type OpenOptions, open } from '../../src/index.ts';
+import { removeStaleSocket } from '../../src/liboses/catnip/open-device.ts';
 import { FAR_DEVICE, NEAR_ADDRESS, NEAR_DEVICE, VethPair } from '../devices/af-veth.ts';
 import { type TestedDriver, testedDriverRefusal } from '../devices/dpdk-drivers.ts';
 import { output, stop, tcpEchoClient, udpClient } from './kernel-peer.ts';
@@ -215,6 +217,34 @@ describe('Catnip and another process', () => {
       rmSync(folder, { recursive: true });
     }
     return undefined;
+  });
+});
+
+describe('a socket of net_memif', () => {
+  it('goes before the next start when nobody listens, and stays when somebody does', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'demi-memif-'));
+    const path = join(folder, 'socket');
+    const device = `net_memif0,role=server,socket=${path},socket-abstract=no`;
+    try {
+      const listener = createServer().listen(path);
+      await once(listener, 'listening');
+      removeStaleSocket(device);
+      assert.ok(existsSync(path), 'in use');
+      // A name that outlives its socket, as after kill -9.
+      linkSync(path, `${path}-kept`);
+      listener.close();
+      await once(listener, 'close');
+      renameSync(`${path}-kept`, path);
+      removeStaleSocket(device.replace('server', 'client'));
+      assert.ok(existsSync(path), 'a client has no socket of its own');
+      removeStaleSocket(device);
+      assert.ok(!existsSync(path), 'nobody listened');
+      writeFileSync(path, 'a file');
+      removeStaleSocket(device);
+      assert.ok(existsSync(path), 'no socket');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import { missingCapabilities } from '../kernel/capabilities.ts';
 import { capabilityAdvice, EACCES, EPERM, errnoName } from '../kernel/errno.ts';
 import { addressOf, koffi } from '../kernel/library.ts';
 import { type MemoryMap, mapAnonymous } from '../kernel/memory-map.ts';
+import { pciDeviceExists, pciDriver } from '../vfio/pci-device.ts';
 import { type DpdkLibrary, dpdkLibrary } from './library.ts';
 
 /** DPDK's own memory: rings, device structures. Packets lie in ours. */
@@ -192,8 +193,11 @@ export function plugIn(device: DeviceName): number {
     throw dpdkError('rte_eal_hotplug_add', result, `opening ${device.name}${described(device)}`);
   if (find()) return port[0]!;
   library.rte_eal_hotplug_remove(device.bus, device.name);
-  const bound = device.bus === 'pci' ? '; is it bound to vfio-pci?' : '';
-  throw dpdkError('rte_eth_dev_get_port_by_name', 0, `opening ${device.name}: no driver took it${bound}`);
+  throw dpdkError(
+    'rte_eth_dev_get_port_by_name',
+    0,
+    `opening ${device.name}${described(device)}: no driver took it`,
+  );
 }
 
 /** What net_af_xdp is built on tells the terminal how it loads programs. */
@@ -207,10 +211,17 @@ function silenceLibxdp(): void {
   }
 }
 
+/** What may be wrong with a device that does not open. */
 function described(device: DeviceName): string {
-  const driver = device.name.replace(/\d+$/, '').replaceAll('_', '-');
-  const library = device.bus === 'vdev' ? ` (its driver is in librte-${driver}23)` : '';
-  return `${device.options === '' ? '' : ` with ${device.options}`}${library}`;
+  const options = device.options === '' ? '' : ` with ${device.options}`;
+  if (device.bus === 'vdev') {
+    const driver = device.name.replace(/\d+$/, '').replaceAll('_', '-');
+    return `${options} (its driver is in librte-${driver}23)`;
+  }
+  if (!pciDeviceExists(device.name)) return `${options}, which is not there`;
+  const present = pciDriver(device.name);
+  if (present === 'vfio-pci') return options;
+  return `${options}, which ${present ?? 'nothing'} drives (driverctl set-override ${device.name} vfio-pci)`;
 }
 
 /** Takes a device out; its port must be closed. */

@@ -35,6 +35,10 @@ import { type DpdkLibrary, dpdkLibrary, poolCall, symbolAddress } from './librar
 const POOL_KIND = 'ring_mp_mc';
 const ANY_SOCKET = -1;
 const POINTER_BYTES = 8;
+/** High word of the first I/O address of a map: half of what 39 bits can say. DPDK's own memory has its addresses from 4 GiB up. */
+const IO_FIRST_HIGH = 64;
+/** A map is at most 4 GiB, which may begin in one word's worth and end in the next. */
+const IO_STRETCHES = 32;
 
 export interface DpdkMemoryOptions {
   name: string;
@@ -44,6 +48,8 @@ export interface DpdkMemoryOptions {
   receiveBuffers: number;
   /** Mbufs to send with. */
   transmitBuffers: number;
+  /** The port's number: each has a stretch of I/O addresses of its own. */
+  port: number;
   /** Drivers that compute where data lies from where the mbuf lies get data behind their mbufs, to be copied out of there. */
   dataBehindMbuf: boolean;
 }
@@ -66,6 +72,12 @@ export class DpdkMemory {
   /** Low and high word of the address of the map. */
   readonly addressLow: number;
   readonly addressHigh: number;
+  /**
+   * Where a device behind an IOMMU finds the map. IOMMUs address less than processors do (39 bits are usual), so it is not where we
+   * find it; the low word is the same.
+   */
+  readonly ioAddress: Address;
+  private readonly ioDifference: number;
   private readonly library: DpdkLibrary;
   private closed: boolean;
   /** Address of the `returnPointers`; private by `#`, as the addresses in port.ts. */
@@ -98,6 +110,9 @@ export class DpdkMemory {
     this.words = map.signedWords(0, map.lengthBytes >> 2);
     this.addressLow = Number(BigInt.asIntN(32, map.address));
     this.addressHigh = Number(map.address >> 32n);
+    const ioHigh = IO_FIRST_HIGH + 2 * (options.port % IO_STRETCHES);
+    this.ioAddress = ioHigh * 2 ** 32 + (this.addressLow >>> 0);
+    this.ioDifference = ioHigh - this.addressHigh;
     let pool = 0;
     try {
       pool = this.createPool(options.name, elementBytes);
@@ -216,7 +231,7 @@ export class DpdkMemory {
     view.setUint16(at + MBUF_BUFFER_LENGTH, lengthBytes, true);
   }
 
-  /** Has an mbuf point to a slot: its address, and the same again for a device behind an IOMMU. */
+  /** Has an mbuf point to a slot: by its address, and by the one that a device behind an IOMMU has for it. */
   point(mbufWord: number, offset: number): void {
     const { addressHigh, addressLow, words } = this;
     const low = (addressLow + offset) | 0;
@@ -225,7 +240,7 @@ export class DpdkMemory {
     words[mbufWord + (MBUF_ADDRESS >> 2)] = low;
     words[mbufWord + (MBUF_ADDRESS >> 2) + 1] = high;
     words[mbufWord + (MBUF_IO_ADDRESS >> 2)] = low;
-    words[mbufWord + (MBUF_IO_ADDRESS >> 2) + 1] = high;
+    words[mbufWord + (MBUF_IO_ADDRESS >> 2) + 1] = high + this.ioDifference;
   }
 
   /** Writes the address of a byte of the map at a word of it. */

@@ -88,7 +88,8 @@ export class DpdkPort {
   readonly information: PortInformation;
   readonly macAddress: Uint8Array;
   private readonly library: DpdkLibrary;
-  private readonly port: number;
+  /** DPDK's number for it. */
+  readonly port: number;
   private readonly scratch: MemoryMap;
   private memory: DpdkMemory | undefined;
   private receiveCall: BurstCall | undefined;
@@ -192,17 +193,13 @@ export class DpdkPort {
     this.check('rte_eth_dev_configure', result);
   }
 
-  /** Lets a device behind the IOMMU reach the memory, at the addresses that it has here. */
+  /** Lets a device behind an IOMMU reach the memory. */
   private mapForDevice(memory: DpdkMemory): void {
+    const { ioAddress } = memory;
     const { addressNumber, lengthBytes } = memory.map;
     const registered = this.library.rte_extmem_register(addressNumber, lengthBytes, 0, 0, 4096);
     this.check('rte_extmem_register', registered);
-    const mapped = this.library.rte_dev_dma_map(
-      this.genericDevice,
-      addressNumber,
-      addressNumber,
-      lengthBytes,
-    );
+    const mapped = this.library.rte_dev_dma_map(this.genericDevice, addressNumber, ioAddress, lengthBytes);
     this.check('rte_dev_dma_map', mapped);
   }
 
@@ -293,7 +290,7 @@ export class DpdkPort {
     this.settle();
     if (device.bus === 'pci' && memory !== undefined) {
       const { addressNumber, lengthBytes } = memory.map;
-      library.rte_dev_dma_unmap(this.genericDevice, addressNumber, addressNumber, lengthBytes);
+      library.rte_dev_dma_unmap(this.genericDevice, addressNumber, memory.ioAddress, lengthBytes);
       library.rte_extmem_unregister(addressNumber, lengthBytes);
     }
     library.rte_eth_dev_close(port);

@@ -1,16 +1,22 @@
 // Opening a device for Catnip, with what some drivers leave behind or are late with.
 
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { detachXdp, programHolders, queryXdp } from '@demikernel/ebpf';
 import { DemiError } from '@demikernel/memory';
 import {
+  AF_UNIX,
   closeDescriptor,
+  connectSocket,
+  ECONNREFUSED,
   getSocketOption,
   libc,
   linkIndex,
   openDescriptors,
+  openSocket,
   SO_DOMAIN,
+  SOCK_DGRAM,
   SOL_SOCKET,
+  SocketAddress,
 } from '@demikernel/native/kernel';
 import { DpdkDevice, type DpdkDeviceOptions } from '../../devices/dpdk.ts';
 
@@ -62,16 +68,21 @@ export function removeOrphan(interfaceName: string): boolean {
 }
 
 /** A process that was killed leaves the socket on which net_memif listened: its name goes when nobody has it. */
-function removeStaleSocket(device: string): void {
+export function removeStaleSocket(device: string): void {
   const path = /(?:^|,)socket=([^,]+)/.exec(device)?.[1];
   if (path === undefined || !/,role=(server|master)\b/.test(device) || !/,socket-abstract=no\b/.test(device))
     return;
+  const fd = openSocket(AF_UNIX, SOCK_DGRAM);
+  const name = new SocketAddress();
   try {
-    if (!statSync(path).isSocket()) return;
-    const names = readFileSync('/proc/net/unix', 'latin1').split('\n');
-    if (!names.some(line => line.endsWith(` ${path}`))) rmSync(path);
+    name.setUnix(path);
+    // Of the wrong type, so that whoever listens sees nothing of it: EPROTOTYPE then, in whichever network namespace that is.
+    if (connectSocket(fd, name) === -ECONNREFUSED && statSync(path).isSocket()) rmSync(path);
   } catch {
-    // There is none, or it is not ours to remove: the driver will say so.
+    // It is too long, or not ours to remove: the driver will say so.
+  } finally {
+    name.close();
+    closeDescriptor(fd);
   }
 }
 
