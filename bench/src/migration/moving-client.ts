@@ -2,8 +2,8 @@
 // byte that it reads by its place in the stream.
 
 import * as kernel from '@demikernel/native/kernel';
-import { addressNumber, PORT, VIRTUAL_ADDRESS } from './addresses.ts';
-import type { MovingPlace } from './place.ts';
+import { addressNumber, PORT, VIRTUAL_ADDRESS } from '../testbed/moving-addresses.ts';
+import type { MovingPlace } from '../testbed/moving-place.ts';
 import type { Client } from './stack-fleet.ts';
 
 const CHUNK_BYTES = 64 * 1024;

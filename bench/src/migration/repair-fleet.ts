@@ -12,8 +12,8 @@ import {
   importConnection,
 } from '@demikernel/capybara/repair';
 import * as kernel from '@demikernel/native/kernel';
-import { addressNumber, CLIENT_ADDRESS, PORT, VIRTUAL_ADDRESS } from './addresses.ts';
-import { MovingPlace } from './place.ts';
+import { addressNumber, CLIENT_ADDRESS, PORT, VIRTUAL_ADDRESS } from '../testbed/moving-addresses.ts';
+import { MovingPlace } from '../testbed/moving-place.ts';
 import { nowUs } from './stack-fleet.ts';
 
 const RECEIVE_BUFFER_BYTES = 1 << 20;
@@ -33,7 +33,7 @@ export class RepairFleet {
 
   /** @throws DemiError `ERR_DEMI_PERMISSION` */
   constructor() {
-    this.place = new MovingPlace(true);
+    this.place = new MovingPlace({ kernelBackends: true });
     this.owner = -1;
     this.fd = -1;
     this.frozenUs = 0;

@@ -6,18 +6,20 @@ import type { Demikernel } from 'demikernel';
 import type { RunOptions } from '../benchmark.ts';
 import {
   addressNumber,
-  BACKENDS,
   backendAddress,
   HEADER_KEY,
   PORT,
   SWITCH_ADDRESS,
   VIRTUAL_ADDRESS,
-} from './addresses.ts';
+} from '../testbed/moving-addresses.ts';
 
 // Stages of docs/capybara-protocol.md that a backend sends.
 const PREPARE = 1;
 const STATE = 4;
 const COMMIT = 6;
+
+/** The connection goes to and fro between them. */
+const BACKENDS = 2;
 
 /** When each phase of a move began, in µs of one clock. */
 export interface Marks {

@@ -4,7 +4,6 @@
 import { type Demikernel, OP_POP, type WaitSet } from 'demikernel';
 import { openSimulated } from 'demikernel/simulator';
 import { SimulatedWorld } from 'demikernel/stack';
-import { SimulatedSwitch } from '../testbed/simulated-switch.ts';
 import {
   addressNumber,
   backendAddress,
@@ -13,7 +12,8 @@ import {
   PORT,
   SWITCH_ADDRESS,
   VIRTUAL_ADDRESS,
-} from './addresses.ts';
+} from '../testbed/moving-addresses.ts';
+import { SimulatedSwitch } from '../testbed/simulated-switch.ts';
 import { byteAt } from './moving-client.ts';
 import type { Client, Site } from './stack-fleet.ts';
 

@@ -1,9 +1,8 @@
 // Backends on AF_XDP behind the real XDP switch, and a client on the kernel's stack: namespaces of one machine.
 
-import { type Demikernel, open } from 'demikernel';
-import { backendAddress, VIRTUAL_ADDRESS } from './addresses.ts';
+import type { Demikernel } from 'demikernel';
+import { MovingPlace } from '../testbed/moving-place.ts';
 import { MovingClient } from './moving-client.ts';
-import { MovingPlace } from './place.ts';
 import type { Client, Site } from './stack-fleet.ts';
 
 export class XdpSite implements Site {
@@ -12,22 +11,12 @@ export class XdpSite implements Site {
 
   /** @throws DemiError `ERR_DEMI_PERMISSION` */
   constructor() {
-    this.#place = new MovingPlace(false);
+    this.#place = new MovingPlace({ kernelBackends: false });
     this.#backends = [];
   }
 
   async openBackend(id: number): Promise<Demikernel> {
-    const os = await open({
-      libos: 'catpowder',
-      interface: 'eth0',
-      namespace: this.#place.backends[id]!,
-      address: `${backendAddress(id)}/24`,
-      virtualAddresses: [VIRTUAL_ADDRESS],
-      device: 'af-xdp',
-      wait: 'spin',
-      selfCheck: false,
-      onNotice: () => {},
-    });
+    const os = await this.#place.openStack(id);
     this.#backends.push(os);
     return os;
   }

@@ -1,20 +1,29 @@
-// Where connections move: a client, the XDP switch and two backends, each in a namespace, joined by veth pairs and, for what is not
-// the switch's business, by a bridge. What runs on the backends is xdp-site.ts and repair-fleet.ts.
+// Where connections move: a client, the XDP switch and backends, each in a namespace, joined by veth pairs and, for what is not the
+// switch's business, by a bridge. What runs on the backends is the benchmark's.
 
 import { writeFileSync } from 'node:fs';
 import { Switch } from '@demikernel/capybara';
 import { passAll, XdpLink } from '@demikernel/ebpf';
 import { configure, connect, Network } from '@demikernel/lab';
 import * as kernel from '@demikernel/native/kernel';
+import { type Demikernel, open } from 'demikernel';
 import {
-  BACKENDS,
   backendAddress,
   CLIENT_ADDRESS,
   HEADER_KEY,
   PORT,
   SWITCH_ADDRESS,
   VIRTUAL_ADDRESS,
-} from './addresses.ts';
+} from './moving-addresses.ts';
+
+export interface MovingPlaceOptions {
+  /** The backends' kernels have the virtual address; otherwise a stack of our own takes it, see {@link MovingPlace.openStack}. */
+  kernelBackends: boolean;
+  /** 2 by default. */
+  backends?: number;
+  /** Of the switch at a time; 64 by default. */
+  connections?: number;
+}
 
 /** The namespaces of one run, and the switch. {@link close} removes them, and the interfaces with them. */
 export class MovingPlace {
@@ -25,11 +34,8 @@ export class MovingPlace {
   readonly #bridge: string;
   readonly #closing: (() => void)[];
 
-  /**
-   * @param kernelBackends the backends' kernels have the virtual address; otherwise a stack of our own takes it
-   * @throws DemiError `ERR_DEMI_PERMISSION`
-   */
-  constructor(kernelBackends: boolean) {
+  /** @throws DemiError `ERR_DEMI_PERMISSION` */
+  constructor({ kernelBackends, backends = 2, connections = 64 }: MovingPlaceOptions) {
     this.#network = new Network('moving');
     this.#closing = [];
     try {
@@ -41,13 +47,13 @@ export class MovingPlace {
       });
       this.client = this.#network.host('c');
       this.#join(this.client, 'sc0', CLIENT_ADDRESS, true);
-      this.backends = Array.from({ length: BACKENDS }, (_, id) => this.#network.host(`b${id}`));
+      this.backends = Array.from({ length: backends }, (_, id) => this.#network.host(`b${id}`));
       const macAddresses = this.backends.map((name, id) => {
         if (kernelBackends) this.#serveVirtualAddress(name);
         // The program on a backend's interface is AF_XDP's, or the one that holds packets back.
         return this.#join(name, `sb${id}`, backendAddress(id), false);
       });
-      this.balancer = kernel.runInNamespace(this.#bridge, newSwitch);
+      this.balancer = kernel.runInNamespace(this.#bridge, () => newSwitch(backends, connections));
       this.#closing.push(() => this.balancer.close());
       this.balancer.addService(VIRTUAL_ADDRESS, PORT);
       for (const [id, macAddress] of macAddresses.entries())
@@ -88,6 +94,21 @@ export class MovingPlace {
     this.#closing.push(() => link.close());
   }
 
+  /** A stack of our own on a backend's interface, by AF_XDP. The caller's. */
+  openStack(id: number): Promise<Demikernel> {
+    return open({
+      libos: 'catpowder',
+      interface: 'eth0',
+      namespace: this.backends[id]!,
+      address: `${backendAddress(id)}/24`,
+      virtualAddresses: [VIRTUAL_ADDRESS],
+      device: 'af-xdp',
+      wait: 'spin',
+      selfCheck: false,
+      onNotice: () => {},
+    });
+  }
+
   /** Idempotent. */
   close(): void {
     for (const close of this.#closing.splice(0).reverse()) close();
@@ -95,17 +116,16 @@ export class MovingPlace {
   }
 }
 
-function newSwitch(): Switch {
+function newSwitch(backends: number, connections: number): Switch {
   return new Switch({
     ports: [
       { interface: 'sc0', role: 'client' },
-      { interface: 'sb0', role: 'backend' },
-      { interface: 'sb1', role: 'backend' },
+      ...Array.from({ length: backends }, (_, id) => ({ interface: `sb${id}`, role: 'backend' as const })),
     ],
     headerKey: HEADER_KEY,
     hashKey: new Uint8Array(16),
     address: SWITCH_ADDRESS,
-    connections: 64,
+    connections,
     policy: 'roundRobin',
     mode: 'native',
   });

@@ -7,7 +7,6 @@ export const SWITCH_ADDRESS = '10.92.0.254';
 export const CLIENT_ADDRESS = '10.92.0.1';
 export const PORT = 8090;
 export const HEADER_KEY: Uint8Array = new Uint8Array(16).fill(7);
-export const BACKENDS = 2;
 
 /** Own address of a backend, for control messages. */
 export function backendAddress(id: number): string {
