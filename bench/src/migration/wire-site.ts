@@ -2,18 +2,9 @@
 // protocol and its seals cost. Protocol timers run in the wire's own time; phases are measured in real time, as everywhere.
 
 import { type Demikernel, OP_POP, type WaitSet } from 'demikernel';
-import { openSimulated } from 'demikernel/simulator';
 import { SimulatedWorld } from 'demikernel/stack';
-import {
-  addressNumber,
-  backendAddress,
-  CLIENT_ADDRESS,
-  HEADER_KEY,
-  PORT,
-  SWITCH_ADDRESS,
-  VIRTUAL_ADDRESS,
-} from '../testbed/moving-addresses.ts';
-import { SimulatedSwitch } from '../testbed/simulated-switch.ts';
+import { PORT, VIRTUAL_ADDRESS } from '../testbed/moving-addresses.ts';
+import { SimulatedPlace } from '../testbed/simulated-place.ts';
 import { byteAt } from './moving-client.ts';
 import type { Client, Site } from './stack-fleet.ts';
 
@@ -23,33 +14,19 @@ const IDLE_US = 64;
 
 export class WireSite implements Site {
   readonly #world: SimulatedWorld;
-  readonly #balancer: SimulatedSwitch;
+  readonly #place: SimulatedPlace;
 
   constructor() {
     this.#world = new SimulatedWorld({ link: { delayUs: 0 } });
-    this.#balancer = new SimulatedSwitch(this.#world, {
-      virtualAddress: addressNumber(VIRTUAL_ADDRESS),
-      virtualPort: PORT,
-      address: addressNumber(SWITCH_ADDRESS),
-      headerKey: HEADER_KEY,
-    });
+    this.#place = new SimulatedPlace(this.#world);
   }
 
   async openBackend(id: number): Promise<Demikernel> {
-    const os = openSimulated(this.#world, `${backendAddress(id)}/24`, {
-      virtualAddresses: [addressNumber(VIRTUAL_ADDRESS)],
-    });
-    const host = this.#world.hosts.at(-1)!;
-    host.stack.arp.addPermanent(addressNumber(SWITCH_ADDRESS), this.#balancer.backendMac);
-    this.#balancer.addBackend(id, host.device.macAddress, host.address);
-    return os;
+    return this.#place.openBackend(id).os;
   }
 
   connect(): Client {
-    const os = openSimulated(this.#world, `${CLIENT_ADDRESS}/24`);
-    const host = this.#world.hosts.at(-1)!;
-    host.stack.arp.addPermanent(addressNumber(VIRTUAL_ADDRESS), this.#balancer.clientMac);
-    return new WireClient(os);
+    return new WireClient(this.#place.openClient().os);
   }
 
   turn(): void {

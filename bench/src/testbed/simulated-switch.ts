@@ -1,6 +1,6 @@
 // The switch's model as a host of a simulated world: one device towards the clients, one towards the backends. Nothing is lost in it.
 
-import { type Flow, FlowTable, REDIRECT, SwitchModel, SwitchTables, TRANSMIT } from '@demikernel/capybara';
+import { FlowTable, REDIRECT, SwitchModel, SwitchTables, TRANSMIT } from '@demikernel/capybara';
 import { heapRegion, SlotPool } from '@demikernel/memory';
 import { Frame, ReceiveBurst, type SimulatedHost, type SimulatedWorld } from 'demikernel/stack';
 
@@ -17,8 +17,8 @@ export interface SimulatedSwitchOptions {
 export class SimulatedSwitch {
   readonly libos = { close: (): void => {} };
   readonly tables: SwitchTables;
+  readonly flows: FlowTable;
   readonly #world: SimulatedWorld;
-  readonly #flows: FlowTable;
   readonly #model: SwitchModel;
   readonly #pool: SlotPool;
   readonly #devices: ReturnType<SimulatedWorld['wire']['attach']>[];
@@ -32,7 +32,7 @@ export class SimulatedSwitch {
     this.#burst = new ReceiveBurst();
     this.#frame = new Frame();
     this.tables = new SwitchTables({ buckets: 256, cpus: 1 });
-    this.#flows = new FlowTable(this.tables);
+    this.flows = new FlowTable(this.tables);
     this.#model = new SwitchModel({ tables: this.tables, roles: ['client', 'backend'] });
     this.tables.switchAddress = options.address;
     this.tables.policy = 'roundRobin';
@@ -54,10 +54,6 @@ export class SimulatedSwitch {
 
   addBackend(id: number, macAddress: Uint8Array, address: number): void {
     this.tables.setBackend(id, { macAddress, address, port: 1 });
-  }
-
-  forEachFlow(visit: (flow: Flow, slot: number) => void): void {
-    this.#flows.forEach(visit);
   }
 
   poll(): number {
